@@ -1,0 +1,1 @@
+"""The pure core of Rustrak: bytes and values in, values out."""

@@ -1,0 +1,121 @@
+"""Lists by keyset: queries, pages, and the opaque cursor between two pages."""
+
+import base64
+import binascii
+import enum
+import hashlib
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import attrs
+import orjson
+
+from rustrak_core.errors import InvalidCursorError
+from rustrak_core.issue import IssueId, IssueState
+from rustrak_core.project import ProjectId
+
+T = TypeVar("T")
+
+LIMIT_DEFAULT = 50
+LIMIT_MAX = 100
+
+
+@attrs.frozen(kw_only=True)
+class Keyset:
+    """The last row of a page: its sort values, then its id, all as integers; the next page begins behind it."""
+
+    values: tuple[int, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[T]):
+    """Rows of a list, in its order.
+
+    Attributes:
+        after: Where the next page begins; None where nothing follows.
+    """
+
+    items: Sequence[T]
+    after: Keyset | None = None
+
+
+class IssueSort(enum.StrEnum):
+    """What a list of issues is sorted by; ties by id, in the same direction."""
+
+    LAST_SEEN = "last_seen"
+    FIRST_SEEN = "first_seen"
+    EVENT_COUNT = "event_count"
+
+
+@attrs.frozen(kw_only=True)
+class IssueQuery:
+    """Which issues of a project, in which order. All filters must hold.
+
+    Attributes:
+        environment, release, level: Any event of the issue has it.
+        words: Each is in type, message or culprit, in any case (compared case-folded).
+        tags: Pairs of key and value that some event of the issue has.
+        after: As the page before gave it.
+        limit: 1 to 100.
+    """
+
+    project_id: ProjectId
+    state: IssueState | None = None
+    environment: str | None = None
+    release: str | None = None
+    level: str | None = None
+    words: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    sort: IssueSort = IssueSort.LAST_SEEN
+    descending: bool = True
+    limit: int = LIMIT_DEFAULT
+    after: Keyset | None = None
+
+
+@attrs.frozen(kw_only=True)
+class EventQuery:
+    """Events of an issue, newest first: by event time, then time received, then id.
+
+    The keyset is (event time in microseconds, received in microseconds, event id as a 128-bit integer).
+    """
+
+    issue_id: IssueId
+    limit: int = LIMIT_DEFAULT
+    after: Keyset | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ListQuery:
+    """Projects or tokens by id, oldest first; the keyset is (id,)."""
+
+    limit: int = LIMIT_DEFAULT
+    after: Keyset | None = None
+
+
+def encode_cursor(after: Keyset, *, of: str) -> str:
+    """Return *after* as an opaque text that is good only for the list *of*: its path, sort and filters."""
+    body = orjson.dumps([str(value) for value in after.values])
+    return base64.urlsafe_b64encode(_seal(body, of) + body).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, *, of: str, width: int) -> Keyset:
+    """Return the keyset of *width* integers in *text*.
+
+    Raises:
+        InvalidCursorError: it was made up, changed, or given out for another list than *of*.
+    """
+    try:
+        raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        seal, body = raw[:8], raw[8:]
+        if seal != _seal(body, of):
+            raise InvalidCursorError
+        values = tuple(int(value) for value in orjson.loads(body))
+    except (ValueError, binascii.Error, TypeError):
+        raise InvalidCursorError from None
+    if len(values) != width:
+        raise InvalidCursorError
+    return Keyset(values=values)
+
+
+def _seal(body: bytes, of: str) -> bytes:
+    return hashlib.blake2b(body + b"\0" + of.encode("utf-8", "surrogatepass"), digest_size=8, person=b"rustrak cursor").digest()

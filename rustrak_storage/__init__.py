@@ -1,0 +1,1 @@
+"""The ports of `rustrak_core`, kept by databases, and the spool."""
