@@ -1,0 +1,79 @@
+"""The root of the ``rustrak`` command, and the group that loads a command's module only when it is asked for."""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named beforehand and imported when one of them is used.
+
+    Attributes:
+        lazy: For each command its module and attribute, as in ``rustrak_http.cli.serve:serve``, and its line in
+            ``--help``, so that listing commands imports none of them.
+    """
+
+    def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order in which they were given."""
+        return [*self.lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing its module."""
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        rows = [(name, summary) for name, (_, summary) in self.lazy.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click calls it so
+    if not wanted or ctx.resilient_parsing:
+        return
+    try:
+        number = version("rustrak")
+    except PackageNotFoundError:  # run from a tree that was never installed
+        number = "unknown (not installed)"
+    click.echo(f"rustrak {number}")
+    ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "serve": ("rustrak_http.cli.serve:serve", "Run the server: HTTP, digest worker and database, in one command."),
+        "project": ("rustrak_http.cli.project:project", "Create, list and delete projects."),
+        "token": ("rustrak_http.cli.token:token", "Create, list and delete API tokens."),
+        "issues": ("rustrak_http.cli.issues:issues", "List issues."),
+        "event": ("rustrak_http.cli.event:event", "Show an event with its stack trace."),
+        "send-event": ("rustrak_http.cli.send_event:send_event", "Send a test event to a DSN."),
+        "completion": ("rustrak_http.cli.completion:completion", "Print the completion script of a shell."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
+)
+def cli() -> None:
+    """Self-hosted error tracking that any Sentry SDK can talk to.
+
+    \b
+    Examples:
+      rustrak serve
+      rustrak project create my-app
+      rustrak issues my-app --state open
+      rustrak send-event http://KEY@127.0.0.1:8080/1
+
+    Every option is an environment variable too: --data-dir is RUSTRAK_DATA_DIR. `rustrak COMMAND --help` tells more.
+    """

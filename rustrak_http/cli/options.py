@@ -1,0 +1,126 @@
+"""The options that commands share, and what they lead to: a data directory, a store, a DSN.
+
+Every option is an environment variable too, by one rule: ``--data-dir`` is ``RUSTRAK_DATA_DIR``.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import click
+
+from rustrak_core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rustrak_core.ports import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DATABASE_FILE = "rustrak.db"
+SPOOL_FOLDER = "spool"
+
+
+def option(*declarations: str, **settings: Any) -> Callable[[F], F]:
+    """Declare an option that is an environment variable too, as ``click.option`` does and with the same settings."""
+    long = next(text for text in declarations if text.startswith("--"))
+    name = long.removeprefix("--").partition("/")[0].replace("-", "_").upper()
+    settings.setdefault("envvar", f"RUSTRAK_{name}")
+    settings.setdefault("show_envvar", True)
+    return click.option(*declarations, **settings)
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where the data of an installation is.
+
+    Attributes:
+        data_dir: The folder of the spool, the cached keys and, by default, the database.
+        database_url: The database, as SQLAlchemy writes URLs; holds a password perhaps, so it is never printed.
+    """
+
+    data_dir: Path
+    database_url: str = attrs.field(repr=False)
+
+    @property
+    def spool_dir(self) -> Path:
+        """The folder of accepted events that wait to be digested."""
+        return self.data_dir / SPOOL_FOLDER
+
+    @property
+    def database_file(self) -> Path | None:
+        """The SQLite file, or None where the database is another one."""
+        scheme, _, path = self.database_url.partition(":///")
+        return Path(path) if scheme.startswith("sqlite") and path and path != ":memory:" else None
+
+    def make(self) -> None:
+        """Create the data directory, for its owner alone.
+
+        Raises:
+            ConfigurationError: it cannot be created, or is no directory.
+        """
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"cannot create the data directory {self.data_dir}: {error.strerror}; choose another with --data-dir"
+            raise ConfigurationError(message) from error
+
+
+def data_dir_default() -> str:
+    """Return the platform's folder for data of this user's applications."""
+    import platformdirs  # noqa: PLC0415 - not needed by most commands' --help
+
+    return platformdirs.user_data_dir("rustrak", appauthor=False)
+
+
+def with_place(command: F) -> F:
+    """Give a command ``--data-dir`` and ``--database-url``; it gets them as one argument, ``place: Place``."""
+
+    @option("--data-dir", default=data_dir_default, metavar="DIR", help="Folder of all data.")
+    @option("--database-url", metavar="URL", help="Database; a SQLite file in the data directory by default.")
+    @functools.wraps(command)
+    def wrapper(*args: Any, data_dir: str, database_url: str | None, **kwargs: Any) -> Any:
+        return command(*args, place=make_place(data_dir, database_url), **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def make_place(data_dir: str | Path, database_url: str | None) -> Place:
+    """Return the place that two options name; relative folders begin where the command was started."""
+    folder = Path(data_dir).expanduser().absolute()
+    return Place(data_dir=folder, database_url=database_url or f"sqlite:///{folder / DATABASE_FILE}")
+
+
+def public_url_option(command: F) -> F:
+    """Give a command ``--public-url``, from which DSNs are built; None where it is not set."""
+    return option("--public-url", metavar="URL", help="URL at which applications reach the server, as DSNs show it.")(
+        command
+    )
+
+
+def json_option(command: F) -> F:
+    """Give a command ``--json``; it gets the argument ``as_json: bool``."""
+    return option("--json", "as_json", is_flag=True, help="Print JSON, in the shapes of the API.")(command)
+
+
+def open_configured_store(place: Place, *, create: bool = True) -> "Store":
+    """Open the store of a place, migrating its schema where it is an old one. The caller closes it.
+
+    Args:
+        place: Where it is.
+        create: Make the data directory and an empty SQLite file where there is none yet.
+
+    Raises:
+        ConfigurationError: the data directory cannot be made; or *create* is false and there is nothing there.
+        StoreUnavailableError: the database cannot be reached, or its schema is of another version.
+    """
+    file = place.database_file
+    if create and (file is None or file.parent == place.data_dir):
+        place.make()
+    elif not create and file is not None and not file.exists():
+        message = f"there is no database at {file}; start with `rustrak serve`, or name another with --data-dir"
+        raise ConfigurationError(message)
+    from rustrak_storage.factory import open_store  # noqa: PLC0415 - SQLAlchemy takes a while to load
+
+    return open_store(place.database_url)

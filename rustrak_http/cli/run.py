@@ -1,0 +1,56 @@
+"""How the ``rustrak`` command begins and ends: errors as one clear line on stderr, and the exit code.
+
+0: done. 1: it could not be done. 2: the command line is wrong. 130: interrupted (Ctrl-C).
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from rustrak_core.errors import RustrakError
+from rustrak_http.cli.command import cli
+
+INTERRUPTED = 130
+SIGPIPE = 141
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command with *args* (default: those of the process) and exit."""
+    try:
+        code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `rustrak issues | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = SIGPIPE
+    sys.exit(code)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
+        result = cli.main(args, prog_name="rustrak", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except click.Abort as abort:
+        return _stopped(abort)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except (RustrakError, OSError) as failed:
+        click.echo(f"rustrak: {failed}", err=True)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _stopped(abort: click.Abort) -> int:
+    """A Ctrl-C comes from click as an Abort too, as does a "no" to a question."""
+    if isinstance(abort.__cause__, KeyboardInterrupt) or isinstance(abort.__context__, KeyboardInterrupt):
+        return INTERRUPTED
+    click.echo("rustrak: nothing was done", err=True)
+    return 1
