@@ -118,4 +118,6 @@ def decode_cursor(text: str, *, of: str, width: int) -> Keyset:
 
 
 def _seal(body: bytes, of: str) -> bytes:
-    return hashlib.blake2b(body + b"\0" + of.encode("utf-8", "surrogatepass"), digest_size=8, person=b"rustrak cursor").digest()
+    return hashlib.blake2b(
+        body + b"\0" + of.encode("utf-8", "surrogatepass"), digest_size=8, person=b"rustrak cursor"
+    ).digest()

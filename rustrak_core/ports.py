@@ -226,7 +226,9 @@ class CounterStore(Protocol):
 class Maintenance(Protocol):
     """What keeps a store well."""
 
-    def first_start(self, *, name: str, sentry_key: str, token_sha256: bytes, token_prefix: str, now: datetime) -> tuple[Project, Token] | None:
+    def first_start(
+        self, *, name: str, sentry_key: str, token_sha256: bytes, token_prefix: str, now: datetime
+    ) -> tuple[Project, Token] | None:
         """Create the first project and token of a store that never had a project, in one transaction.
 
         Returns:

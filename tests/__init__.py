@@ -1,0 +1,1 @@
+"""Tests; `tests.samples` holds requests recorded from real SDKs."""
