@@ -26,7 +26,8 @@ class Recorded:
     """What became of one event.
 
     Attributes:
-        outcome: ``stored``, ``duplicate`` (the project holds that event id already) or ``deleted`` (its project is gone).
+        outcome: ``stored``, ``duplicate`` (the project holds that event id already) or ``deleted`` (its project
+            is gone).
         issue_id: The issue it belongs to; None where *outcome* is ``deleted``.
         is_new: It opened that issue.
         reopened: It reopened that issue (a regression).
@@ -180,7 +181,7 @@ class IssueStore(Protocol):
 
 
 class EventStore(Protocol):
-    """Reads events. (They are written by `IssueStore.record`.)"""
+    """Reads events, which `IssueStore.record` writes."""
 
     def events(self, query: EventQuery) -> Page[EventSummary]:
         """Return events of an issue, newest first.
@@ -208,7 +209,7 @@ class Ledger:
 
 
 class CounterStore(Protocol):
-    """Reads counters and positions. (They are written by `IssueStore.record`.)"""
+    """Reads counters and positions, which `IssueStore.record` writes."""
 
     def ledger(self, project_id: ProjectId, *, since: date, until: date) -> Ledger:
         """Return the counters of a project for the days *since* to *until*, both included, newest day first.
@@ -237,7 +238,7 @@ class Maintenance(Protocol):
         ...
 
     def purge(self, *, limit: int = 1000) -> int:
-        """Remove up to *limit* rows of what was deleted, in one short transaction; return how many. 0: nothing is left."""
+        """Remove up to *limit* rows of what was deleted, in one short transaction, and return how many: 0 at the end."""
         ...
 
     def check(self) -> None:
@@ -330,7 +331,7 @@ class SpoolReader(Protocol):
         ...
 
     def read(self, lane: str, *, after: SpoolPosition | None, max_events: int, max_bytes: int) -> SpooledBatch | None:
-        """Return the next records behind *after* (None: from the start), at least one; None where there are none yet."""
+        """Return the next records behind *after* (None: from the start), at least one, or None where there are none."""
         ...
 
     def forget(self, upto: SpoolPosition) -> None:
@@ -355,5 +356,5 @@ class KeyRing(Protocol):
         ...
 
     def changed(self) -> None:
-        """A project was created or deleted here: forget what is known, in every process that shares the data directory."""
+        """Forget what is known, in every process that shares the data directory: a project was created or deleted."""
         ...
