@@ -238,7 +238,7 @@ class Maintenance(Protocol):
         ...
 
     def purge(self, *, limit: int = 1000) -> int:
-        """Remove up to *limit* rows of what was deleted, in one short transaction, and return how many: 0 at the end."""
+        """Remove up to *limit* rows of what was deleted, in one transaction, and return how many; 0 at the end."""
         ...
 
     def check(self) -> None:
