@@ -4,6 +4,7 @@ import base64
 import binascii
 import enum
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 100
+_TAG = re.compile(r"([A-Za-z0-9_.-]+):([^/].*)", re.DOTALL)
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +92,18 @@ class ListQuery:
 
     limit: int = LIMIT_DEFAULT
     after: Keyset | None = None
+
+
+def search_terms(text: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return the words and the tags, as pairs of key and value, in what somebody typed to search issues.
+
+    ``key:value`` is a tag where the key is of ``[A-Za-z0-9_.-]`` and the value does not begin with ``/``, so that a URL
+    is a word (API.md, Issues).
+    """
+    pieces = text.split()
+    tags = [_TAG.fullmatch(piece) for piece in pieces]
+    words = tuple(piece for piece, tag in zip(pieces, tags, strict=True) if tag is None)
+    return words, tuple((tag[1], tag[2]) for tag in tags if tag is not None)
 
 
 def encode_cursor(after: Keyset, *, of: str) -> str:

@@ -30,6 +30,15 @@ def project_to_json(project: Project, dsn: str) -> dict[str, Any]:
     }
 
 
+def dsn_text(project: Project, public_url: str) -> str:
+    """Return the DSN of *project* on a server that applications reach at *public_url*, with or without a path.
+
+    The key in it has no hyphens, since JavaScript SDKs refuse them there.
+    """
+    scheme, _, place = public_url.strip().rstrip("/").partition("://")
+    return f"{scheme}://{project.sentry_key.replace('-', '')}@{place}/{project.id}"
+
+
 def issue_to_json(issue: Issue) -> dict[str, Any]:
     """Return an issue as the API shows it, in lists and alone."""
     return {
