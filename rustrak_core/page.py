@@ -5,7 +5,7 @@ import binascii
 import enum
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import attrs
@@ -104,6 +104,34 @@ def search_terms(text: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...
     tags = [_TAG.fullmatch(piece) for piece in pieces]
     words = tuple(piece for piece, tag in zip(pieces, tags, strict=True) if tag is None)
     return words, tuple((tag[1], tag[2]) for tag in tags if tag is not None)
+
+
+def page_size(limit: int | None) -> int:
+    """Return how many rows to read at a time where *limit* are wanted in all; None wants all."""
+    return LIMIT_MAX if limit is None else max(1, min(limit, LIMIT_MAX))
+
+
+def walk(read: Callable[[Keyset | None], Page[T]], limit: int | None = None) -> Iterator[T]:
+    """Yield the rows of all pages, at most *limit*.
+
+    The first page is read within the call, so that its errors come from there and not from a loop later.
+
+    Args:
+        read: Returns the page that begins behind a keyset, or the first one.
+        limit: How many rows at most; all by default.
+    """
+    return _rows(read(None), read, limit)
+
+
+def _rows(page: Page[T], read: Callable[[Keyset | None], Page[T]], limit: int | None) -> Iterator[T]:
+    left = limit
+    while True:
+        rows = page.items if left is None else page.items[:left]
+        yield from rows
+        left = None if left is None else left - len(rows)
+        if page.after is None or left == 0:
+            return
+        page = read(page.after)
 
 
 def encode_cursor(after: Keyset, *, of: str) -> str:

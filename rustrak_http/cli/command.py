@@ -31,7 +31,11 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
         """Write the list of commands without importing them."""
         rows = [(name, summary) for name, (_, summary) in self.lazy.items()]
         with formatter.section("Commands"):
@@ -66,7 +70,7 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
 )
 def cli() -> None:
-    """Self-hosted error tracking that any Sentry SDK can talk to.
+    r"""Self-hosted error tracking that any Sentry SDK can talk to.
 
     \b
     Examples:

@@ -20,6 +20,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DATABASE_FILE = "rustrak.db"
 SPOOL_FOLDER = "spool"
+URL_FILE = "public_url"
+URL_DEFAULT = "http://127.0.0.1:8080"
 
 
 def option(*declarations: str, **settings: Any) -> Callable[[F], F]:
@@ -63,13 +65,13 @@ class Place:
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            message = f"cannot create the data directory {self.data_dir}: {error.strerror}; choose another with --data-dir"
-            raise ConfigurationError(message) from error
+            reason = f"cannot create the data directory {self.data_dir}: {error.strerror}"
+            raise ConfigurationError(f"{reason}; choose another with --data-dir") from error
 
 
 def data_dir_default() -> str:
     """Return the platform's folder for data of this user's applications."""
-    import platformdirs  # noqa: PLC0415 - not needed by most commands' --help
+    import platformdirs
 
     return platformdirs.user_data_dir("rustrak", appauthor=False)
 
@@ -121,6 +123,31 @@ def open_configured_store(place: Place, *, create: bool = True) -> "Store":
     elif not create and file is not None and not file.exists():
         message = f"there is no database at {file}; start with `rustrak serve`, or name another with --data-dir"
         raise ConfigurationError(message)
-    from rustrak_storage.factory import open_store  # noqa: PLC0415 - SQLAlchemy takes a while to load
+    from rustrak_storage.factory import open_store
 
     return open_store(place.database_url)
+
+
+def remember_public_url(place: Place, url: str) -> None:
+    """Note in the data directory where `rustrak serve` is reached, so that other commands print DSNs that work."""
+    (place.data_dir / URL_FILE).write_text(url + "\n", encoding="utf-8")
+
+
+def known_public_url(place: Place, given: str | None) -> str:
+    """Return the URL at which applications reach the server.
+
+    What was *given*, else what the last `rustrak serve` on this data directory noted, else its default.
+
+    Raises:
+        ConfigurationError: what was given is no http(s) URL.
+    """
+    if given is not None:
+        if not given.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                "--public-url must begin with http:// or https://, as in https://errors.example.com"
+            )
+        return given.rstrip("/")
+    try:
+        return (place.data_dir / URL_FILE).read_text(encoding="utf-8").strip() or URL_DEFAULT
+    except OSError:
+        return URL_DEFAULT
