@@ -95,6 +95,6 @@ def bench(session: nox.Session) -> None:
 def dev(session: nox.Session) -> None:
     """Make ``.venv`` a place to work in: the project, editable, with every tool."""
     session.run("python", "-m", "venv", ".venv", external=True)
-    python = str(Path(".venv", "bin", "python").resolve().parent / "python")
+    python = str(Path(".venv", "bin", "python").absolute())
     requirements = sorted(set(groups("lint", "types", "test", "docs")))
     session.run(python, "-m", "pip", "install", "--quiet", "-e", PROJECT, *requirements, external=True)
