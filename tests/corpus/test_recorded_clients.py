@@ -13,15 +13,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from rustrak_http.app import create_app
-from rustrak_http.worker import DigestWorker
-from rustrak_storage.factory import open_store
-from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader
 
 from rustrak_core import ambient
 from rustrak_core.ports import Store
 from rustrak_core.token import token_hash
+from rustrak_http.app import create_app
 from rustrak_http.server import serve_app
+from rustrak_http.worker import DigestWorker
+from rustrak_storage.factory import open_store
+from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader
 from tests.corpus.recorded import CLIENTS, Facts, Request, facts_of, requests_of
 
 KEY = "01234567-89ab-cdef-0123-456789abcdef"
