@@ -1,0 +1,1 @@
+"""Real clients report over loopback to a real ``rustrak serve``."""
