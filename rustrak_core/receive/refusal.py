@@ -1,0 +1,38 @@
+"""Requests that were refused are accounted for too."""
+
+from datetime import datetime
+
+from rustrak_core.accepted import Accepted, Count, Outcome
+from rustrak_core.errors import (
+    BrokenEncodingError,
+    MalformedEnvelopeError,
+    MalformedEventError,
+    MalformedJsonError,
+    RustrakError,
+    TooLargeError,
+    UnsupportedEncodingError,
+)
+from rustrak_core.project import ProjectId
+
+_INVALID = (
+    BrokenEncodingError,
+    MalformedEnvelopeError,
+    MalformedEventError,
+    MalformedJsonError,
+    UnsupportedEncodingError,
+)
+
+
+def refused(error: RustrakError, *, project_id: ProjectId, received_at: datetime) -> Accepted | None:
+    """Return the count of a request refused with *error*, as one event lost, or None where it says nothing of events.
+
+    Only for requests whose credentials were good; others have no project to be counted for.
+    """
+    if isinstance(error, TooLargeError):
+        outcome = Outcome.TOO_LARGE
+    elif isinstance(error, _INVALID):
+        outcome = Outcome.INVALID
+    else:
+        return None
+    count = Count(project_id=project_id, day=received_at.date(), category="error", outcome=outcome)
+    return Accepted(counts=(count,))
