@@ -16,6 +16,7 @@ from rustrak_core.accepted import Accepted
 from rustrak_core.digest import digest
 from rustrak_core.digested import EventSummary, StoredEvent
 from rustrak_core.errors import InvalidInputError, UnknownEventError
+from rustrak_core.event_id import parse_event_id
 from rustrak_core.grouping import Explanation
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId, issue_ref, issue_state
 from rustrak_core.jsontext import dumps
@@ -375,9 +376,12 @@ def event_uuid(text: UUID | str) -> UUID:
     if isinstance(text, UUID):
         return text
     try:
-        return UUID(text)
-    except ValueError:
-        raise UnknownEventError("no such event; give its id of 32 hex digits, with or without hyphens") from None
+        found = parse_event_id(text)
+    except InvalidInputError:
+        found = None
+    if found is None:
+        raise UnknownEventError("no such event; give its id of 32 hex digits, with or without hyphens")
+    return found
 
 
 def _issue_ref(issue: IssueRef) -> IssueId | ShortId:

@@ -5,6 +5,7 @@ Events have theirs in `rustrak_core.view`, next to the reading of their payloads
 
 from typing import Any
 
+from rustrak_core.dsn import Dsn
 from rustrak_core.issue import Issue
 from rustrak_core.project import Project
 from rustrak_core.times import to_rfc3339
@@ -33,10 +34,10 @@ def project_to_json(project: Project, dsn: str) -> dict[str, Any]:
 def dsn_text(project: Project, public_url: str) -> str:
     """Return the DSN of *project* on a server that applications reach at *public_url*, with or without a path.
 
-    The key in it has no hyphens, since JavaScript SDKs refuse them there.
+    Raises:
+        MalformedDsnError: *public_url* is no http(s) URL.
     """
-    scheme, _, place = public_url.strip().rstrip("/").partition("://")
-    return f"{scheme}://{project.sentry_key.replace('-', '')}@{place}/{project.id}"
+    return str(Dsn.at(public_url, sentry_key=project.sentry_key, project_id=project.id))
 
 
 def issue_to_json(issue: Issue) -> dict[str, Any]:

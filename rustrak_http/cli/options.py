@@ -4,20 +4,24 @@ Every option is an environment variable too, by one rule: ``--data-dir`` is ``RU
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import click
 
-from rustrak_core.errors import ConfigurationError
+from rustrak_core.errors import ConfigurationError, UnknownProjectError
 
 if TYPE_CHECKING:
     from rustrak_core.ports import Store
+    from rustrak_core.project import Project
+    from rustrak_core.tracker import Tracker
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MAX_ID_DIGITS = 16
 DATABASE_FILE = "rustrak.db"
 SPOOL_FOLDER = "spool"
 URL_FILE = "public_url"
@@ -151,3 +155,38 @@ def known_public_url(place: Place, given: str | None) -> str:
         return (place.data_dir / URL_FILE).read_text(encoding="utf-8").strip() or URL_DEFAULT
     except OSError:
         return URL_DEFAULT
+
+
+@contextmanager
+def open_tracker(place: Place, *, create: bool = False) -> "Iterator[Tracker]":
+    """Open the store of a place behind a `Tracker`, and close it at the end; see `open_configured_store`."""
+    from rustrak_core.tracker import Tracker
+
+    store = open_configured_store(place, create=create)
+    try:
+        yield Tracker(store)
+    finally:
+        store.close()
+
+
+def project_named(tracker: "Tracker", text: str) -> "Project":
+    """Return the project that *text* names: its number, else its slug.
+
+    Raises:
+        UnknownProjectError: there is none; the text says how to list them.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS:
+        with suppress(UnknownProjectError):
+            return tracker.project(int(text))
+    try:
+        return tracker.project(text)
+    except UnknownProjectError:
+        raise UnknownProjectError("no such project; `rustrak project list` shows them all") from None
+
+
+def forget_keys(place: Place, store: "Store") -> None:
+    """Let every server on this data directory know that a project was created or deleted."""
+    if place.data_dir.is_dir():
+        from rustrak_storage.keys import StoredKeyRing
+
+        StoredKeyRing(store, directory=place.data_dir).changed()

@@ -1,0 +1,84 @@
+"""How commands print: JSON for machines, tables for people, and no text of strangers that drives a terminal."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+WIDE = 400
+"""Columns of a table that no terminal shows: wide enough that ``rustrak issues | grep`` sees whole rows."""
+
+
+def print_json(value: Any) -> None:
+    """Print *value* as one line of JSON, in UTF-8 whatever the locale."""
+    from rustrak_core.jsontext import dumps
+
+    sys.stdout.flush()
+    click.get_binary_stream("stdout").write(dumps(value) + b"\n")
+
+
+def print_list(rows: Iterable[dict[str, Any]]) -> None:
+    """Print *rows* as the API shows lists."""
+    print_json({"data": list(rows)})
+
+
+def safe(text: object, *, newlines: bool = False) -> str:
+    r"""Return *text* with control characters spelled out, so that an event's text cannot drive a terminal.
+
+    Args:
+        text: Anything.
+        newlines: Leave line feeds and tabs as they are.
+    """
+    return "".join(
+        c if c.isprintable() or (newlines and c in "\n\t") else c.encode("unicode_escape").decode() for c in str(text)
+    )
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print a table, as wide as the terminal; where stdout is none, in plain columns that are never cut.
+
+    Args:
+        columns: The headings; the last column takes the room that is left.
+        rows: A cell for each column.
+        right: Headings of columns that are aligned to the right.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    table = Table(
+        box=SIMPLE_HEAD if terminal else None, pad_edge=False, header_style="bold" if terminal else "", padding=(0, 1)
+    )
+    for column in columns:
+        last = column == columns[-1]
+        table.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=True,
+            overflow="ellipsis" if terminal else "ignore",
+            ratio=1 if last and terminal else None,
+        )
+    for row in rows:
+        table.add_row(*(Text(safe(cell)) for cell in row))
+    Console(width=None if terminal else WIDE, soft_wrap=not terminal, highlight=False).print(table)
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago *moment* was, as in ``3 min ago``; its date where that is over 30 days."""
+    seconds = (now - moment).total_seconds()
+    if seconds < 1:
+        return "now"
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit} ago" if unit != "d" or count <= 30 else moment.astimezone(UTC).date().isoformat()
+    return "now"
+
+
+def date_text(moment: datetime) -> str:
+    """Return *moment* to the second, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
