@@ -1,0 +1,147 @@
+"""The HTTP server: waitress, with bounds for many SDKs at once, answers in JSON, and a stop that loses nothing.
+
+waitress' own defaults (4 threads, 100 connections) defeat many SDKs at once. Accepting an event is mostly waiting for the
+spool's fsync, which many share, so that more threads than cores make sense.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+
+from rustrak_core.errors import ConfigurationError
+from rustrak_http.connection import HARD_BODY_BYTES, Listener, ThreadPool
+from rustrak_http.loop import make_loop
+
+WsgiApp = Callable[..., Iterable[bytes]]
+
+THREADS_DEFAULT = 48
+CONNECTIONS_DEFAULT = 1000
+BACKLOG = 1024
+HEADER_BYTES = 128 * 1024
+
+_IDLE_GRACE_S = 0.2
+
+
+class HttpServer:
+    """A WSGI application on a listening socket.
+
+    Attributes:
+        host, port: Where it listens; the real port where 0 was asked for.
+    """
+
+    def __init__(
+        self,
+        app: WsgiApp,
+        sock: socket.socket,
+        *,
+        body_bytes: int,
+        threads: int = THREADS_DEFAULT,
+        connections: int = CONNECTIONS_DEFAULT,
+        trusted_proxy: str | None = None,
+    ) -> None:
+        """Put *app* on *sock*, which is bound and listening; `run` serves it.
+
+        Args:
+            app: What answers.
+            sock: Where requests come in; see `listen`.
+            body_bytes: The application's limit. A longer body is read to its end, but only one byte more than the limit
+                is kept, so that the application can say 413 and a client that still sends gets to read it.
+            threads: How many requests are worked on at once.
+            connections: How many connections are open at once; more wait in the backlog.
+            trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
+        """
+        self.host, self.port = sock.getsockname()[:2]
+        self._map: dict[int, Any] = {}
+        self._pool = ThreadPool(threads)
+        self._listener = Listener(
+            app,
+            self._map,
+            True,  # noqa: FBT003 - waitress has no other way
+            sock,
+            dispatcher=self._pool,
+            adj=_adjustments(connections=connections, trusted_proxy=trusted_proxy),
+            bind_socket=False,
+            sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
+        )
+        self._listener.kept_body_bytes = body_bytes + 1
+        self._listener.loop = self._loop = make_loop(self._listener, self._map)
+
+    def run(self, *, grace_s: float = 5.0) -> None:
+        """Serve until `stop`, then finish what has begun, for up to *grace_s* seconds."""
+        while not self._listener.stopping:
+            self._loop.turn(1.0)
+        self._drain(time.monotonic() + grace_s)
+        self._pool.shutdown(timeout_s=1.0)
+        wasyncore.close_all(self._map, ignore_all=True)
+        self._loop.close()
+
+    def stop(self) -> None:
+        """Make `run` end. May be called from a signal handler, from any thread, and more than once."""
+        self._listener.stopping = True
+        self._listener.pull_trigger()
+
+    def _drain(self, deadline: float) -> None:
+        """Take no new connections, but answer those that are here: an SDK does not send an event twice."""
+        listener = self._listener
+        while listener.accept_one():
+            pass
+        listener.stop_listening()
+        while listener.active_channels and time.monotonic() < deadline:
+            self._loop.turn(0.02)
+            idle_since = time.time() - _IDLE_GRACE_S
+            for channel in list(listener.active_channels.values()):
+                if channel.is_idle() and channel.last_activity < idle_since:
+                    channel.handle_close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on *host* and *port*; 0 takes a free port.
+
+    Raises:
+        ConfigurationError: the port is taken, or the address is not one of this machine.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found.sort(key=lambda info: info[0] != socket.AF_INET)  # "localhost" is both; most DSNs resolve to IPv4
+        family, _, _, _, address = found[0]
+        dual = family == socket.AF_INET6 and host == "::"
+        return socket.create_server((str(address[0]), int(address[1])), family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
+            " (RUSTRAK_HOST, RUSTRAK_PORT)"
+        ) from error
+
+
+def serve_app(app: WsgiApp, host: str, port: int, *, body_bytes: int, threads: int = THREADS_DEFAULT) -> HttpServer:
+    """Listen on *host* and *port* and return a server for *app*; call its `run`."""
+    return HttpServer(app, listen(host, port), body_bytes=body_bytes, threads=threads)
+
+
+def _adjustments(*, connections: int, trusted_proxy: str | None) -> Any:
+    proxy: dict[str, Any] = {}
+    if trusted_proxy:
+        proxy = {
+            "trusted_proxy": trusted_proxy,
+            "trusted_proxy_count": 1,
+            "trusted_proxy_headers": "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port",
+        }
+    return Adjustments(
+        connection_limit=connections,
+        backlog=BACKLOG,
+        recv_bytes=64 * 1024,
+        channel_timeout=120,
+        max_request_header_size=HEADER_BYTES,
+        max_request_body_size=HARD_BODY_BYTES,
+        clear_untrusted_proxy_headers=True,
+        expose_tracebacks=False,
+        log_socket_errors=False,  # a client that goes away is no problem of ours
+        ident=None,
+        asyncore_use_poll=True,
+        **proxy,
+    )
