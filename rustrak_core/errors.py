@@ -175,6 +175,15 @@ class StoreUnavailableError(RustrakError):
     status_hint = 503
 
 
+class StoreRefusedError(RustrakError):
+    """The store does not take what was to be recorded, however often it is tried; nothing was recorded.
+
+    It is a fault of ours or of the data, not of the connection: a batch may be split to find the event at fault.
+    """
+
+    status_hint = 500
+
+
 class SpoolUnavailableError(RustrakError):
     """The spool cannot be written or read (disk full, read-only, I/O error); what was not acknowledged is not kept."""
 
