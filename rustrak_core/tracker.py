@@ -15,6 +15,7 @@ from rustrak_core import ambient, grouping
 from rustrak_core.accepted import Accepted
 from rustrak_core.digest import digest
 from rustrak_core.digested import EventSummary, StoredEvent
+from rustrak_core.envelope import Envelope
 from rustrak_core.errors import InvalidInputError, UnknownEventError
 from rustrak_core.event_id import parse_event_id
 from rustrak_core.grouping import Explanation
@@ -119,12 +120,17 @@ class Tracker:
     # --- errors in ---------------------------------------------------------------------------------------------
 
     def ingest(
-        self, envelope: bytes, project: ProjectRef, *, remote_addr: str | None = None, sdk_client: str | None = None
+        self,
+        envelope: bytes | Envelope,
+        project: ProjectRef,
+        *,
+        remote_addr: str | None = None,
+        sdk_client: str | None = None,
     ) -> Ingested:
         """Record the events of an envelope, as any Sentry SDK writes it, decompressed.
 
         Args:
-            envelope: Its bytes. A DSN in its header is not looked at: *project* decides.
+            envelope: The envelope. A DSN in its header is not looked at: *project* decides.
             project: Where it belongs.
             remote_addr: The address to take where the SDK asks for it with ``{{auto}}``.
             sdk_client: The client's name and version, as in ``sentry.python/2.75.0``.
@@ -135,16 +141,28 @@ class Tracker:
             UnknownProjectError: there is no such project.
             StoreUnavailableError: nothing was kept, and trying again is safe.
         """
+        project_id = self.project_id(project)
+        return self._record(self.receive(envelope, project_id, remote_addr=remote_addr, sdk_client=sdk_client))
+
+    def receive(
+        self,
+        envelope: bytes | Envelope,
+        project_id: int,
+        *,
+        remote_addr: str | None = None,
+        sdk_client: str | None = None,
+    ) -> Received:
+        """Read an envelope without recording it, for a host with a queue of its own; see `ingest`."""
         receiver = EnvelopeReceiver(
-            project_id=self._project_id(project),
+            project_id=ProjectId(project_id),
             received_at=self.clock(),
             limits=self._limits,
             new_id=self._new_id,
             remote_addr=remote_addr,
             sdk_client=sdk_client,
         )
-        receiver.feed(envelope)
-        return self._record(receiver.finish())
+        receiver.feed(envelope if isinstance(envelope, bytes) else envelope.serialize())
+        return receiver.finish()
 
     def ingest_event(self, event: Mapping[str, Any], project: ProjectRef) -> Ingested:
         """Record one event, given as the attributes of Sentry's event payload; all of them may be missing.
@@ -157,12 +175,10 @@ class Tracker:
         """
         received = receive_store(
             dumps(dict(event)),
-            project_id=self._project_id(project),
+            project_id=self.project_id(project),
             received_at=self.clock(),
             limits=self._limits,
             new_id=self._new_id,
-            remote_addr=None,
-            sdk_client=None,
         )
         return self._record(received)
 
@@ -196,7 +212,7 @@ class Tracker:
         """
         if isinstance(project, str):
             return self.store.project_by_slug(project)
-        return self.store.project(self._project_id(project))
+        return self.store.project(self.project_id(project))
 
     def rename_project(self, project: ProjectRef, name: str) -> Project:
         """Give a project another name; its slug and short ids stay.
@@ -205,7 +221,7 @@ class Tracker:
             InvalidInputError: the name is not valid.
             UnknownProjectError: there is no such project.
         """
-        return self.store.rename_project(self._project_id(project), project_name(name))
+        return self.store.rename_project(self.project_id(project), project_name(name))
 
     def delete_project(self, project: ProjectRef) -> Project:
         """Delete a project with its issues and events, and return it as it was.
@@ -213,9 +229,14 @@ class Tracker:
         Raises:
             UnknownProjectError: there is no such project.
         """
-        return self.store.delete_project(self._project_id(project), now=self.clock())
+        return self.store.delete_project(self.project_id(project), now=self.clock())
 
-    def _project_id(self, project: ProjectRef) -> ProjectId:
+    def project_id(self, project: ProjectRef) -> ProjectId:
+        """Return a project's number; only a slug is looked up.
+
+        Raises:
+            UnknownProjectError: no project has that slug.
+        """
         if isinstance(project, Project):
             return project.id
         return self.store.project_by_slug(project).id if isinstance(project, str) else ProjectId(project)
@@ -254,7 +275,7 @@ class Tracker:
         """
         words, tags = search_terms(q)
         query = IssueQuery(
-            project_id=self._project_id(project),
+            project_id=self.project_id(project),
             state=None if state is None else issue_state(state),
             environment=environment,
             release=release,
@@ -317,7 +338,7 @@ class Tracker:
         Raises:
             UnknownEventError: there is no such event.
         """
-        project_id = None if project is None else self._project_id(project)
+        project_id = None if project is None else self.project_id(project)
         return self.store.event(event_uuid(event_id), project_id=project_id)
 
     def event_json(self, event_id: UUID | str, *, project: ProjectRef | None = None) -> dict[str, Any]:
