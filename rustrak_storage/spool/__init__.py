@@ -1,0 +1,6 @@
+"""The spool: what was accepted, durable in files until it is digested."""
+
+from rustrak_storage.spool.directory import DirectorySpool
+from rustrak_storage.spool.reader import DirectorySpoolReader
+
+__all__ = ["DirectorySpool", "DirectorySpoolReader"]

@@ -1,0 +1,133 @@
+"""A lane: the folder of one writer, with its segments, its locks, and two numbers that pass between processes.
+
+* ``NNNNNNNNNNNN.seg``: segments, numbered from 1; a number is never used again within its lane.
+* ``writer.lock``, ``reader.lock``: held (flock) by the process that appends, or reads.
+* ``synced``: how far the live writer's records are on disk. A reader goes no further while that writer lives, so that a
+  record whose write failed, and which was refused, is never recorded.
+* ``done``: how far the reader knows the lane to be recorded; a hint for figures, since the store's position decides.
+"""
+
+import contextlib
+import mmap
+import os
+import re
+from pathlib import Path
+
+from rustrak_core.accepted import SpoolPosition
+from rustrak_storage.spool.record import SEGMENT_HEAD_BYTES, SegmentHead, lane_mark
+
+_LANE = re.compile(r"[0-9a-f]{32}")
+_SEGMENT = re.compile(r"([0-9]{12})\.seg")
+_DONE = re.compile(rb"([0-9]{12}) ([0-9]{12})\n")
+
+
+def lane_names(directory: Path) -> list[str]:
+    """Return the names of the lanes in a spool's folder, sorted."""
+    return sorted(name for name in os.listdir(directory) if _LANE.fullmatch(name))
+
+
+def new_lane_name() -> str:
+    """Return a name that no lane has or had, on any machine."""
+    return os.urandom(16).hex()
+
+
+class Lane:
+    """Names and small files of a lane; it holds nothing open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.mark = lane_mark(path.name)
+
+    @property
+    def writer_lock(self) -> Path:
+        """The file that the writer locks."""
+        return self.path / "writer.lock"
+
+    @property
+    def reader_lock(self) -> Path:
+        """The file that the reader locks."""
+        return self.path / "reader.lock"
+
+    def segment_path(self, number: int) -> Path:
+        """Return the file of a segment."""
+        return self.path / f"{number:012}.seg"
+
+    def segments(self) -> list[int]:
+        """Return the numbers of the segments that there are, in order; none where the lane is gone."""
+        try:
+            names = os.listdir(self.path)
+        except FileNotFoundError:
+            return []
+        return sorted(int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name)))
+
+    def head(self, number: int) -> SegmentHead | None:
+        """Return the head of a segment; None where it is gone, cut short or damaged."""
+        try:
+            with self.segment_path(number).open("rb", buffering=0) as file:
+                return SegmentHead.unpack(file.read(SEGMENT_HEAD_BYTES) or b"")
+        except FileNotFoundError:
+            return None
+
+    def good_length(self, number: int, later: int | None) -> int:
+        """Return how many bytes of a sealed segment count: its size, but for a refused end that *later*'s head tells of.
+
+        Raises:
+            FileNotFoundError: the segment is gone.
+        """
+        size = self.segment_path(number).stat().st_size
+        head = None if later is None else self.head(later)
+        return min(size, head.previous_length) if head is not None and head.previous_segment == number else size
+
+    def read_done(self) -> SpoolPosition | None:
+        """Return how far the lane is known to be recorded, where a reader has noted it."""
+        try:
+            match = _DONE.fullmatch((self.path / "done").read_bytes())
+        except OSError:
+            return None
+        return match and SpoolPosition(lane=self.name, segment=int(match[1]), offset=int(match[2]))
+
+    def write_done(self, position: SpoolPosition) -> None:
+        """Note that the lane is recorded up to *position*; a note that cannot be written is not worth an error."""
+        with contextlib.suppress(OSError):
+            fd = os.open(self.path / "done", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(fd, f"{position.segment:012} {position.offset:012}\n".encode(), 0)
+            finally:
+                os.close(fd)
+
+
+class SyncedMark:
+    """How far a lane's records are on disk, in eight bytes of memory that writer and reader share.
+
+    A reader looks at it many times a second and a writer sets it after each group, so it costs no system call. Only a
+    live writer's word counts: after a power cut, whatever is found here is ignored.
+    """
+
+    def __init__(self, lane: Lane, *, create: bool) -> None:
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        fd = os.open(lane.path / "synced", flags, 0o600)
+        try:
+            if os.fstat(fd).st_size < 8:
+                if not create:
+                    message = "no mark yet"
+                    raise FileNotFoundError(message)
+                os.pwrite(fd, bytes(8), 0)  # allocated now: a page that cannot be would kill the process later
+            self._map = mmap.mmap(fd, 8)
+        finally:
+            os.close(fd)
+        self._view = memoryview(self._map).cast("Q")
+
+    def get(self) -> tuple[int, int]:
+        """Return segment and length: all before is on disk."""
+        value = self._view[0]
+        return value >> 32, value & 0xFFFFFFFF
+
+    def set(self, segment: int, length: int) -> None:
+        """Say that all before *length* bytes of *segment* is on disk; one store of eight bytes, never seen by halves."""
+        self._view[0] = segment << 32 | length
+
+    def close(self) -> None:
+        """Release the memory."""
+        self._view.release()
+        self._map.close()

@@ -1,0 +1,196 @@
+"""Reading one lane: where its readable part ends, batches out of it, and its removal once it is done with."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+
+import attrs
+
+from rustrak_core.accepted import Accepted, SpoolAdvance, SpoolPosition
+from rustrak_core.errors import SpoolUnavailableError
+from rustrak_core.ports import SpooledBatch
+from rustrak_storage.spool import files
+from rustrak_storage.spool.damaged import DamagedFolder
+from rustrak_storage.spool.lane import Lane, SyncedMark
+from rustrak_storage.spool.record import FORMAT_VERSION, SEGMENT_HEAD_BYTES, decode
+from rustrak_storage.spool.scan import Found, Window, scan
+
+_READ_AHEAD = 1024 * 1024
+_PROBE_S = 1.0
+_NO_WRITER = (2**62, 0)
+
+
+@attrs.define
+class _Batch:
+    """A batch that grows."""
+
+    max_events: int
+    max_bytes: int
+    accepted: list[Accepted] = attrs.field(factory=list)
+    events: int = 0
+    bytes: int = 0
+    damaged: int = 0
+    end: int | None = None
+
+    def has_room_for(self, found: Found) -> bool:
+        size = found.stop - found.start
+        return self.end is None or (
+            self.events < self.max_events and len(self.accepted) < self.max_events and self.bytes + size <= self.max_bytes
+        )
+
+    def take(self, found: Found, accepted: Accepted | None) -> None:
+        self.end = found.stop
+        self.bytes += found.stop - found.start
+        if accepted is None:
+            self.damaged += 1
+        else:
+            self.accepted.append(accepted)
+            self.events += len(accepted.events)
+
+
+class LaneReader:
+    """Reads a lane that it holds the reader's lock of.
+
+    How far it may read is the *horizon*: while the lane has a writer, what that one has synced; without one, all there
+    is, since whole records behind the mark of a writer that died are as good as any (their clients got no answer).
+    Whether there is a writer is found out by trying its lock, and that is held while reading without a horizon.
+
+    Attributes:
+        removed: The lane is gone; close this.
+    """
+
+    def __init__(self, lane: Lane, lock: int, *, damaged: DamagedFolder, monotonic: Callable[[], float]) -> None:
+        self.removed = False
+        self._lane = lane
+        self._lock = lock
+        self._damaged = damaged
+        self._monotonic = monotonic
+        self._synced: SyncedMark | None = None
+        self._fd: int | None = None
+        self._fd_segment = 0
+        self._forgotten: SpoolPosition | None = None
+        self._nothing_at: tuple[SpoolPosition | None, tuple[int, int]] | None = None
+        self._probe_at = float("-inf")
+
+    def read(self, after: SpoolPosition | None, *, max_events: int, max_bytes: int) -> SpooledBatch | None:
+        """Return the next batch behind *after*, or None; see `DirectorySpoolReader.read`."""
+        horizon = self._horizon()
+        batch = None
+        if (after, horizon) != self._nothing_at:
+            batch = self._read_within(horizon, after, max_events, max_bytes)
+            self._nothing_at = (after, horizon) if batch is None else None
+        if batch is None and self._monotonic() >= self._probe_at:
+            self._probe_at = self._monotonic() + _PROBE_S
+            batch = self._read_without_writer(after, max_events, max_bytes)
+            if batch is not None:
+                self._probe_at = float("-inf")
+        return batch
+
+    def forget(self, upto: SpoolPosition) -> None:
+        """Unlink the segments before *upto*, and its own if it is sealed and done; the newest always stays.
+
+        With the newest, a writer that takes the lane knows which numbers were used.
+        """
+        self._forgotten = upto
+        numbers = self._lane.segments()
+        for number, later in zip(numbers[:-1], numbers[1:], strict=True):
+            if number > upto.segment:
+                break
+            sealed = number < self._horizon()[0]
+            if number < upto.segment or (sealed and upto.offset >= self._lane.good_length(number, later)):
+                self._lane.segment_path(number).unlink(missing_ok=True)
+        self._lane.write_done(upto)
+
+    def close(self) -> None:
+        """Release files and the lock."""
+        self._close_segment()
+        if self._synced is not None:
+            self._synced.close()
+            self._synced = None
+        os.close(self._lock)
+
+    def _horizon(self) -> tuple[int, int]:
+        if self._synced is None:
+            try:
+                self._synced = SyncedMark(self._lane, create=False)
+            except FileNotFoundError:
+                return (0, 0)
+        return self._synced.get()
+
+    def _read_without_writer(self, after: SpoolPosition | None, max_events: int, max_bytes: int) -> SpooledBatch | None:
+        writer_lock = files.lock_file(self._lane.writer_lock)
+        if writer_lock is None:
+            return None
+        try:
+            batch = self._read_within(_NO_WRITER, after, max_events, max_bytes)
+            if batch is None and self._is_finished(after):
+                self._remove()
+            return batch
+        finally:
+            os.close(writer_lock)
+
+    def _is_finished(self, after: SpoolPosition | None) -> bool:
+        return after == self._forgotten if after is not None else True
+
+    def _remove(self) -> None:
+        # Renamed first, so that it is gone as one; a writer that waits for the lock finds that its file is elsewhere.
+        gone = self._lane.path.with_name(f".gone-{self._lane.name}")
+        self._lane.path.rename(gone)
+        self.removed = True
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def _read_within(
+        self, horizon: tuple[int, int], after: SpoolPosition | None, max_events: int, max_bytes: int
+    ) -> SpooledBatch | None:
+        numbers = [number for number in self._lane.segments() if after is None or number >= after.segment]
+        for number, later in zip(numbers, [*numbers[1:], None], strict=True):
+            if number > horizon[0]:
+                break
+            start = after.offset if after is not None and number == after.segment else 0
+            batch = _Batch(max_events, max_bytes)
+            self._read_segment(number, max(start, SEGMENT_HEAD_BYTES), self._end(horizon, number, later), batch)
+            if batch.end is not None:
+                end = SpoolPosition(lane=self._lane.name, segment=number, offset=batch.end)
+                advance = SpoolAdvance(start=after, end=end)
+                return SpooledBatch(accepted=batch.accepted, advance=advance, damaged=batch.damaged)
+        return None
+
+    def _end(self, horizon: tuple[int, int], number: int, later: int | None) -> int:
+        try:
+            end = self._lane.good_length(number, later)
+        except FileNotFoundError:
+            return 0
+        return end if number < horizon[0] else min(end, horizon[1])
+
+    def _read_segment(self, number: int, start: int, end: int, batch: _Batch) -> None:
+        if start >= end:
+            return
+        window = Window(self._open_segment(number), end, read_ahead=min(_READ_AHEAD, batch.max_bytes))
+        for found in scan(window, self._lane.mark, start):
+            if not batch.has_room_for(found):
+                return
+            accepted = None
+            if found.head is not None:
+                with contextlib.suppress(ValueError):
+                    accepted = decode(found.head, found.body)
+            if accepted is None:
+                self._damaged.keep(self._lane.name, number, found, window)
+            batch.take(found, accepted)
+
+    def _open_segment(self, number: int) -> int:
+        if self._fd is not None and self._fd_segment == number:
+            return self._fd
+        self._close_segment()
+        head = self._lane.head(number)
+        if head is not None and head.version > FORMAT_VERSION:
+            message = f"a newer Rustrak wrote lane {self._lane.name}; let that version digest it, or upgrade this one"
+            raise SpoolUnavailableError(message)
+        self._fd = os.open(self._lane.segment_path(number), os.O_RDONLY | os.O_CLOEXEC)
+        self._fd_segment = number
+        return self._fd
+
+    def _close_segment(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

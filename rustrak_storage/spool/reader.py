@@ -1,0 +1,114 @@
+"""The digesting end of a spool: takes the lanes that nobody reads, and reads them in order, bounded."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rustrak_core.accepted import SpoolPosition
+from rustrak_core.errors import SpoolUnavailableError
+from rustrak_core.ports import SpooledBatch, SpoolReader
+from rustrak_storage.spool import files
+from rustrak_storage.spool.damaged import DamagedFolder
+from rustrak_storage.spool.lane import Lane, lane_names
+from rustrak_storage.spool.lane_reader import LaneReader
+
+_LOOK_S = 1.0
+
+
+class DirectorySpoolReader(SpoolReader):
+    """Reads the lanes of a spool's folder. One thread at a time.
+
+    Several readers may share a folder, in one process or many: each lane has one reader, and those of a reader that ends
+    fall to the others within a second or so.
+
+    Raises:
+        ConfigurationError: *directory* cannot be used; the text says why.
+    """
+
+    def __init__(self, directory: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        files.prepare_directory(directory)
+        self._directory = directory
+        self._monotonic = monotonic
+        self._damaged = DamagedFolder(directory)
+        self._lanes: dict[str, LaneReader] = {}
+        self._looked_at = float("-inf")
+        self._folder_time = 0
+        self._closed = False
+        for name in os.listdir(directory):  # what a reader that was killed left of a lane it was removing
+            if name.startswith(".gone-"):
+                shutil.rmtree(directory / name, ignore_errors=True)
+
+    def lanes(self) -> Sequence[str]:
+        """Return the lanes that this reader holds, having taken those that were free."""
+        self._require_open()
+        try:
+            changed, now = os.stat(self._directory).st_mtime_ns, self._monotonic()
+            if changed != self._folder_time or now - self._looked_at >= _LOOK_S:
+                self._take_free_lanes()
+                self._folder_time, self._looked_at = changed, now
+        except OSError as error:
+            message = f"the spool folder cannot be read: {error.strerror}"
+            raise SpoolUnavailableError(message) from error
+        return list(self._lanes)
+
+    def read(self, lane: str, *, after: SpoolPosition | None, max_events: int, max_bytes: int) -> SpooledBatch | None:
+        """Return the next records behind *after* (None: from the start), at least one; None where there are none yet.
+
+        A lane that has no writer any more, and nothing behind what was forgotten, is removed. Its name never comes
+        again, so the store's position of it may stay.
+
+        Raises:
+            SpoolUnavailableError: this reader does not hold that lane, or its files cannot be read.
+        """
+        self._require_open()
+        reader = self._lanes.get(lane)
+        if reader is None:
+            message = f"lane {lane} is not held by this reader; take one of lanes()"
+            raise SpoolUnavailableError(message)
+        try:
+            batch = reader.read(after, max_events=max_events, max_bytes=max_bytes)
+        except OSError as error:
+            message = f"lane {lane} of the spool cannot be read: {error.strerror}"
+            raise SpoolUnavailableError(message) from error
+        if reader.removed:
+            self._lanes.pop(lane).close()
+        return batch
+
+    def forget(self, upto: SpoolPosition) -> None:
+        """Remove what lies before *upto*, which is committed. A lane not held (any more) is left alone."""
+        self._require_open()
+        reader = self._lanes.get(upto.lane)
+        if reader is not None:
+            try:
+                reader.forget(upto)
+            except OSError as error:
+                message = f"lane {upto.lane} of the spool cannot be cleared: {error.strerror}"
+                raise SpoolUnavailableError(message) from error
+
+    def close(self) -> None:
+        """Give the lanes back."""
+        self._closed = True
+        for reader in self._lanes.values():
+            reader.close()
+        self._lanes.clear()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            message = "the spool reader is closed"
+            raise SpoolUnavailableError(message)
+
+    def _take_free_lanes(self) -> None:
+        present = lane_names(self._directory)
+        for gone in self._lanes.keys() - set(present):
+            self._lanes.pop(gone).close()
+        for name in present:
+            if name in self._lanes:
+                continue
+            lane = Lane(self._directory / name)
+            lock = files.lock_file(lane.reader_lock)
+            if lock is not None:
+                self._lanes[name] = LaneReader(lane, lock, damaged=self._damaged, monotonic=self._monotonic)
+
+
