@@ -1,0 +1,1 @@
+"""What README and docs show is true: their examples run."""

@@ -1,0 +1,51 @@
+"""The reference names everything there is: commands and options, tables, routes, modules of the core."""
+
+from collections.abc import Iterator
+
+import click
+
+from rustrak_http.cli import cli
+from tests.docs.pages import ROOT
+
+
+def page(name: str) -> str:
+    """Return a page's text."""
+    return (ROOT / "docs" / "reference" / f"{name}.md").read_text()
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield each command with its name as typed."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def test_settings_names_every_option() -> None:
+    """Each command, option and environment variable stands in docs/reference/settings.md, with its default."""
+    text = page("settings")
+    missing = []
+    for name, command in commands(cli, "rustrak"):
+        if f"`{name}" not in text:
+            missing.append(name)
+        for option in command.params:
+            if not isinstance(option, click.Option):
+                continue
+            row = next((line for line in text.splitlines() if f"`{option.opts[0]}" in line), "")
+            if f"`{option.envvar}`" not in row:
+                missing.append(f"{name} {option.opts[0]} ({option.envvar})")
+            if name == "rustrak serve" and option.show_default and str(option.default) not in row.replace(",", ""):
+                missing.append(f"{name} {option.opts[0]}: default {option.default}")
+    assert not missing
+
+
+def test_storage_names_every_table() -> None:
+    """Each table stands in docs/reference/storage.md, and none that is not there."""
+    from rustrak_storage.sql.schema import metadata
+
+    text = page("storage")
+    assert [table for table in metadata.tables if f"`{table}`" not in text] == []
