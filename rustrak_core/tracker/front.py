@@ -4,7 +4,7 @@ Nothing here starts a thread, reads a clock or opens a file by itself: a tracker
 To send what a process captures with ``sentry-sdk``, see `rustrak_core.embed`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -12,71 +12,20 @@ from uuid import UUID
 import attrs
 
 from rustrak_core import ambient, grouping
-from rustrak_core.accepted import Accepted
-from rustrak_core.digest import digest
 from rustrak_core.digested import EventSummary, StoredEvent
 from rustrak_core.envelope import Envelope
-from rustrak_core.errors import InvalidInputError, UnknownEventError
-from rustrak_core.event_id import parse_event_id
+from rustrak_core.errors import InvalidInputError
 from rustrak_core.grouping import Explanation
-from rustrak_core.issue import Issue, IssueId, IssueState, ShortId, issue_ref, issue_state
+from rustrak_core.issue import Issue, IssueState, issue_state
 from rustrak_core.jsontext import dumps
 from rustrak_core.page import LIMIT_MAX, EventQuery, IssueQuery, IssueSort, ListQuery, page_size, search_terms, walk
-from rustrak_core.ports import Intake, IssueStore, Recorded, Store
+from rustrak_core.ports import Store
 from rustrak_core.project import Project, ProjectId, project_name, sentry_key
 from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_store
 from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
+from rustrak_core.tracker.intake import Ingested, record
+from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort
 from rustrak_core.view import event_to_json
-
-ProjectRef = Project | int | str
-"""A project: itself, its number, or its slug."""
-
-IssueRef = Issue | int | str
-"""An issue: itself, its number, or its short id as in ``MY-APP-1``."""
-
-
-class DirectIntake(Intake):
-    """Takes what was accepted by digesting and recording it at once, within the call. Thread-safe as the store is."""
-
-    def __init__(self, store: IssueStore) -> None:
-        self._store = store
-
-    def accept(self, accepted: Accepted) -> None:
-        """Record *accepted*; return once the store has it.
-
-        Raises:
-            StoreUnavailableError: the store cannot be reached; nothing was kept.
-        """
-        record(self._store, accepted)
-
-
-@attrs.frozen(kw_only=True)
-class Ingested:
-    """What became of an envelope or an event given to a `Tracker`.
-
-    Attributes:
-        event_id: The event's id, which finds it again; None where the envelope held no event.
-        recorded: What became of each event, in the order of the envelope.
-    """
-
-    event_id: UUID | None
-    recorded: tuple[Recorded, ...]
-
-    @property
-    def issue_id(self) -> IssueId | None:
-        """The issue of the first event; None where there is no event, or its project is gone."""
-        return self.recorded[0].issue_id if self.recorded else None
-
-
-def record(store: IssueStore, *accepted: Accepted) -> Sequence[Recorded]:
-    """Digest and record in one transaction what was accepted; return what became of each event, in the order given.
-
-    Raises:
-        StoreUnavailableError: the store cannot be reached; nothing was kept.
-    """
-    events = [digest(event) for one in accepted for event in one.events]
-    counts = [count for one in accepted for count in one.counts]
-    return store.record(events, counts=counts) if events or counts else ()
 
 
 class Tracker:
@@ -282,7 +231,7 @@ class Tracker:
             level=level,
             words=words,
             tags=tags,
-            sort=_issue_sort(sort),
+            sort=issue_sort(sort),
             descending=descending,
             limit=page_size(limit),
         )
@@ -294,7 +243,7 @@ class Tracker:
         Raises:
             UnknownIssueError: there is no such issue.
         """
-        return self.store.issue(_issue_ref(issue))
+        return self.store.issue(issue_key(issue))
 
     def set_state(self, issue: IssueRef, state: IssueState | str) -> Issue:
         """Resolve, mute or reopen an issue, and return it; the state it has already changes nothing.
@@ -303,7 +252,7 @@ class Tracker:
             InvalidInputError: *state* is not ``open``, ``resolved`` or ``muted``.
             UnknownIssueError: there is no such issue.
         """
-        return self.store.set_issue_state(_issue_ref(issue), issue_state(state), now=self.clock())
+        return self.store.set_issue_state(issue_key(issue), issue_state(state), now=self.clock())
 
     def delete_issue(self, issue: IssueRef) -> Issue:
         """Delete an issue with its events, and return it as it was; the same error later opens a new one.
@@ -311,7 +260,7 @@ class Tracker:
         Raises:
             UnknownIssueError: there is no such issue.
         """
-        return self.store.delete_issue(_issue_ref(issue), now=self.clock())
+        return self.store.delete_issue(issue_key(issue), now=self.clock())
 
     def events(self, issue: IssueRef, *, limit: int | None = None) -> Iterator[EventSummary]:
         """Yield the events of an issue, newest first, read page by page.
@@ -323,7 +272,7 @@ class Tracker:
         Raises:
             UnknownIssueError: there is no such issue.
         """
-        ref = _issue_ref(issue)
+        ref = issue_key(issue)
         number = self.store.issue(ref).id if isinstance(ref, str) else ref
         query = EventQuery(issue_id=number, limit=page_size(limit))
         return walk(lambda after: self.store.events(attrs.evolve(query, after=after)), limit)
@@ -386,33 +335,3 @@ class Tracker:
             UnknownTokenError: there is no such token.
         """
         return self.store.delete_token(TokenId(token_id))
-
-
-def event_uuid(text: UUID | str) -> UUID:
-    """Return an event id, given with or without hyphens, in any case.
-
-    Raises:
-        UnknownEventError: it can be no event's id.
-    """
-    if isinstance(text, UUID):
-        return text
-    try:
-        found = parse_event_id(text)
-    except InvalidInputError:
-        found = None
-    if found is None:
-        raise UnknownEventError("no such event; give its id of 32 hex digits, with or without hyphens")
-    return found
-
-
-def _issue_ref(issue: IssueRef) -> IssueId | ShortId:
-    if isinstance(issue, Issue):
-        return issue.id
-    return issue_ref(issue) if isinstance(issue, str) else IssueId(issue)
-
-
-def _issue_sort(sort: str) -> IssueSort:
-    try:
-        return IssueSort(sort)
-    except ValueError:
-        raise InvalidInputError("sort", "must be last_seen, first_seen or event_count") from None

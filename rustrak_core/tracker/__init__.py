@@ -1,0 +1,7 @@
+"""The front door for embedding: `Tracker`, and what it hands out."""
+
+from rustrak_core.tracker.front import Tracker
+from rustrak_core.tracker.intake import DirectIntake, Ingested, record
+from rustrak_core.tracker.refs import IssueRef, ProjectRef
+
+__all__ = ["DirectIntake", "Ingested", "IssueRef", "ProjectRef", "Tracker", "record"]
