@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,12 +24,8 @@ class Reader:
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
         self._folder = folder
-        dsn: str = facts["dsn"]
-        self._own = {
-            TOKEN: facts["token"],
-            KEY: dsn.split("//")[1].split("@", maxsplit=1)[0],
-            HOST: dsn.split("@")[1].split("/", maxsplit=1)[0],
-        }
+        dsn = urlsplit(facts["dsn"])
+        self._own = {TOKEN: facts["token"], KEY: dsn.username or "", HOST: f"{dsn.hostname}:{dsn.port}"}
         self._shell = ""
 
     def python(self, code: str) -> str:
