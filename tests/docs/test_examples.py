@@ -63,10 +63,6 @@ def test_blocks_that_do_not_run_are_counted() -> None:
 def test_no_block_is_overlooked() -> None:
     """Every block says its language, and every page is looked at."""
     assert not [block.place for block in ALL if not block.language]
-    known = (
-        SHELLS
-        | PYTHONS
-        | {"text", "json", "nginx", "ini", "toml", "yaml", "javascript", "sql", "{toctree}", "{glossary}"}
-    )
+    others = {"text", "json", "nginx", "ini", "toml", "yaml", "javascript", "sql", "{toctree}", "{glossary}"}
     assert {block.language for block in ALL} <= SHELLS | PYTHONS | others
     assert {"README.md", TUTORIAL} <= set(PAGES)
