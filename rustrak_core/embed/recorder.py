@@ -86,7 +86,7 @@ class Recorder(Generic[T]):
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> bool:
-        """Wait, within `hand_over`, before trying again; False where `stop` was called meanwhile, so that it is over."""
+        """Wait, within `hand_over`, before trying again; False where `stop` was called meanwhile."""
         with self._changed:
             return not self._changed.wait_for(lambda: self._stopping, seconds)
 

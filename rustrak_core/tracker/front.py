@@ -23,6 +23,7 @@ from rustrak_core.ports import Store
 from rustrak_core.project import Project, ProjectId, project_name, sentry_key
 from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_store
 from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
+from rustrak_core.tracker.exceptions import exception_event
 from rustrak_core.tracker.intake import Ingested, record
 from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort
 from rustrak_core.view import event_to_json
@@ -130,6 +131,20 @@ class Tracker:
             new_id=self._new_id,
         )
         return self._record(received)
+
+    def capture_exception(self, error: BaseException, project: ProjectRef, **attributes: Any) -> Ingested:
+        """Record an exception with its stack, and with those that it came from or groups.
+
+        Args:
+            error: The exception. Its local variables are not read, nor is source code.
+            project: Where it belongs.
+            attributes: More of the event, as in ``tags={"shop": "north"}``, ``user=...``, ``level="warning"``.
+
+        Raises:
+            UnknownProjectError: there is no such project.
+            StoreUnavailableError: nothing was kept, and trying again is safe.
+        """
+        return self.ingest_event(exception_event(error) | attributes, project)
 
     def _record(self, received: Received) -> Ingested:
         return Ingested(event_id=received.event_id, recorded=tuple(record(self.store, received.accepted)))
