@@ -1,0 +1,254 @@
+"""Connections and transactions, and a driver's errors turned into ours."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import exc as sa
+
+from rustrak_core.errors import RustrakError, StoreRefusedError, StoreUnavailableError
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_S = 30
+_ATTEMPTS = 5
+_RETRIED_PG = frozenset({"40001", "40P01", "55P03"})
+_RETRIED_MARIADB = frozenset({1205, 1213, 1020})
+# What SQLite says is a fixed text without values, so that what to do can be told by it.
+_SQLITE_HINTS = (
+    ("locked", "another process is writing to the SQLite file; try again"),
+    ("disk is full", "the disk is full; free some space"),
+    ("readonly", "the SQLite file, or its folder, cannot be written; check who owns it"),
+    ("unable to open", "the SQLite file cannot be opened; check that its folder exists and can be written"),
+    ("not a database", "the file is not a SQLite database; move it away, or choose another"),
+    ("malformed", "the SQLite file is damaged; restore a copy, or try the `.recover` of the sqlite3 command"),
+    ("no such table", "tables are missing; was the file replaced? Restart to create or migrate them"),
+    ("disk i/o error", "the disk reports an error; look into the system's log"),
+)
+# Connections of a parent process. A forked child must neither use nor close them, so it keeps them for ever.
+_ABANDONED: list[object] = []
+
+
+class Database:
+    """A database as transactions that happen whole or not at all.
+
+    Thread-safe. A forked child gets connections of its own. On SQLite one writer at a time is let in by a lock, since
+    waiting on a lock is fair and quick, and waiting for SQLite's own is neither; among processes SQLite's decides.
+    """
+
+    def __init__(self, url: URL) -> None:
+        """Connect to *url* when first needed; its driver is chosen already."""
+        self.dialect_name = url.get_backend_name()
+        self.is_sqlite = self.dialect_name == "sqlite"
+        if self.is_sqlite:
+            _create_private(url)
+        self._engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
+        self._writing = threading.Lock()
+        self._pid = os.getpid()
+        self._closed = False
+
+    @contextmanager
+    def reading(self, *, snapshot: bool = False) -> Iterator[Connection]:
+        """Give a connection for reading; with *snapshot* all of its reads see one moment."""
+        with translated():
+            with self._usable().connect() as connection:
+                if snapshot and not self.is_sqlite:
+                    connection.execution_options(isolation_level="REPEATABLE READ")
+                with connection.begin():
+                    yield connection
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do *work* in one transaction and return what it returns; where databases ask for it, do it again.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached, or was too busy; nothing was written.
+            StoreRefusedError: the database does not take what was to be written; nothing was.
+        """
+        attempt = 1
+        while True:
+            try:
+                return self._write_once(work)
+            except sa.DBAPIError as error:
+                if attempt == _ATTEMPTS or not _worth_another_try(error):
+                    raise _ours(error) from error
+            except sa.SQLAlchemyError as error:
+                raise _ours(error) from error
+            time.sleep(0.01 * 2**attempt)
+            attempt += 1
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that no other process' migration runs beside."""
+        with translated():
+            with self._usable().connect().execution_options(rustrak_write=True) as connection:
+                with _migration_lock(connection):
+                    yield connection
+
+    def close(self) -> None:
+        """Close all connections; what is asked later raises StoreUnavailableError."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._pid == os.getpid():
+            self._engine.dispose()
+
+    def _write_once(self, work: Callable[[Connection], T]) -> T:
+        engine = self._usable()
+        if not self.is_sqlite:
+            with engine.begin() as connection:
+                return work(connection)
+        with self._writing, engine.connect().execution_options(rustrak_write=True) as connection, connection.begin():
+            return work(connection)
+
+    def _usable(self) -> Engine:
+        if self._closed:
+            raise StoreUnavailableError("the store is closed")
+        if self._pid != os.getpid():
+            _ABANDONED.append(self._engine.pool)
+            self._engine.dispose(close=False)
+            self._writing = threading.Lock()
+            self._pid = os.getpid()
+        return self._engine
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn a driver's errors into ours."""
+    try:
+        yield
+    except sa.SQLAlchemyError as error:
+        raise _ours(error) from error
+
+
+def _ours(error: sa.SQLAlchemyError) -> RustrakError:
+    """Return our error for the driver's; the text holds neither SQL nor values nor addresses."""
+    kind = type(error).__name__
+    if isinstance(error, sa.DataError | sa.IntegrityError):
+        return StoreRefusedError(f"the database does not take what was to be written ({kind})")
+    original = str(getattr(error, "orig", "")).lower()
+    for sign, hint in _SQLITE_HINTS:
+        if "sqlite" in type(getattr(error, "orig", None)).__module__ and sign in original:
+            return StoreUnavailableError(f"the database cannot be used: {hint}")
+    return StoreUnavailableError(
+        f"the database cannot be reached or used ({kind}); check that it runs, and the database URL; then try again"
+    )
+
+
+def _worth_another_try(error: sa.DBAPIError) -> bool:
+    """Tell whether the same work may succeed when done again: it lost a race against another transaction."""
+    original = error.orig
+    if isinstance(error, sa.IntegrityError) or getattr(original, "sqlstate", None) in _RETRIED_PG:
+        return True
+    arguments = getattr(original, "args", ())
+    return bool(arguments) and arguments[0] in _RETRIED_MARIADB
+
+
+def _create_private(url: URL) -> None:
+    """Create the SQLite file so that only its owner reads it, for it holds what applications send."""
+    if url.database is None:
+        return
+    try:
+        Path(url.database).touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"the SQLite file cannot be opened ({error.strerror}); check that its folder exists and can be written"
+        ) from error
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=56,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "cached_statements": 256},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transactions of its own
+    cursor = connection.cursor()
+    _write_ahead(cursor)
+    # FULL: a commit is on disk when it returns, for the spool forgets what was committed.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -8000")
+    cursor.execute("PRAGMA temp_store = MEMORY")
+    cursor.execute("PRAGMA wal_autocheckpoint = 2000")
+    cursor.execute("PRAGMA journal_size_limit = 67108864")
+    cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Let readers and a writer work side by side. Switching does not wait for others by itself, so wait here."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except Exception as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that began by reading could not wait for another writer: it would fail at its first write.
+    writes = connection.get_execution_options().get("rustrak_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _server_engine(url: URL) -> Engine:
+    arguments: dict[str, Any] = {"connect_timeout": 10}
+    if url.get_backend_name() == "mariadb":
+        arguments["charset"] = "utf8mb4"
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=8,
+        max_overflow=24,
+        pool_timeout=BUSY_TIMEOUT_S,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={name: value for name, value in arguments.items() if name not in url.query},
+    )
+
+
+@contextmanager
+def _migration_lock(connection: Connection) -> Iterator[None]:
+    """Hold the one lock of migrations, and a transaction, on any of the databases."""
+    if connection.dialect.name != "mariadb":
+        with connection.begin():  # on SQLite, BEGIN IMMEDIATE is the lock
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238420556145)")
+            yield
+        return
+    # MariaDB commits at each CREATE, so that its lock belongs to the connection, and to this database by its name.
+    name = "CONCAT('rustrak/', LEFT(SHA1(DATABASE()), 32))"
+    with connection.begin():
+        if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 120)").scalar() != 1:
+            raise StoreUnavailableError("another process has been migrating the database for minutes; try again later")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
+
+
+@contextmanager
+def unreadable(what: str) -> Iterator[None]:
+    """Turn a ValueError in reading what is kept into our error."""
+    try:
+        yield
+    except ValueError as error:
+        raise StoreUnavailableError(
+            f"{what} cannot be read; was the database damaged, or written by a newer rustrak?"
+        ) from error

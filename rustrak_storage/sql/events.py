@@ -1,0 +1,118 @@
+"""Events in SQL, read."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, select
+
+from rustrak_core.digested import EventSummary, GroupingKey, StoredEvent
+from rustrak_core.errors import UnknownEventError
+from rustrak_core.issue import IssueId
+from rustrak_core.page import EventQuery, Keyset, Page
+from rustrak_core.ports import EventStore
+from rustrak_core.project import ProjectId
+from rustrak_core.times import from_micros, to_micros
+from rustrak_storage.sql import payloads, schema
+from rustrak_storage.sql.base import SqlPart
+from rustrak_storage.sql.engine import unreadable
+from rustrak_storage.sql.issues import live_issue
+from rustrak_storage.sql.keyset import behind, ordered
+from rustrak_storage.sql.rows import pairs_of, user_of
+
+_TABLE = schema.event
+_ORDER = (_TABLE.c.timestamp, _TABLE.c.received_at, _TABLE.c.event_id)
+_SUMMARY = (
+    _TABLE.c.event_id,
+    _TABLE.c.project_id,
+    _TABLE.c.issue_id,
+    _TABLE.c.timestamp,
+    _TABLE.c.received_at,
+    _TABLE.c.environment,
+    _TABLE.c.release,
+    _TABLE.c.user,
+)
+
+
+class SqlEvents(SqlPart, EventStore):
+    """See `rustrak_core.ports.EventStore`."""
+
+    def events(self, query: EventQuery) -> Page[EventSummary]:
+        """See `rustrak_core.ports.EventStore.events`."""
+        rows = select(*_SUMMARY).where(_TABLE.c.issue_id == query.issue_id)
+        rows = rows.order_by(*ordered(_ORDER, descending=True)).limit(query.limit + 1)
+        if query.after is not None:
+            timestamp, received_at, event_id = query.after.values
+            # A number that no event can have is behind or before all, as its sign says.
+            last = min(max(event_id, 0), 2**128 - 1).to_bytes(16)
+            rows = rows.where(behind(_ORDER, (timestamp, received_at, last), descending=True))
+        with self._database.reading() as connection:
+            live_issue(connection, query.issue_id)
+            found = [_summary(row) for row in connection.execute(rows)]
+        chosen = found[: query.limit]
+        return Page(items=chosen, after=_keyset(chosen[-1]) if len(found) > query.limit else None)
+
+    def event(self, event_id: UUID, *, project_id: ProjectId | None = None) -> StoredEvent:
+        """See `rustrak_core.ports.EventStore.event`."""
+        query = _whole().where(_TABLE.c.event_id == event_id.bytes)
+        if project_id is not None:
+            query = query.where(_TABLE.c.project_id == project_id)
+        newest = query.order_by(
+            *ordered((_TABLE.c.timestamp, _TABLE.c.received_at, _TABLE.c.project_id), descending=True)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(newest.limit(1)).first()
+        if row is None:
+            raise UnknownEventError("no such event; it may not be digested yet")
+        return _stored(row)
+
+
+def _whole() -> Select[Any]:
+    """Return a query for events whose issue and project exist, with all that is kept of them."""
+    issue, project, payload, dictionary = schema.issue, schema.project, schema.payload, schema.dictionary
+    tables = (
+        _TABLE.join(issue, issue.c.id == _TABLE.c.issue_id)
+        .join(project, project.c.id == _TABLE.c.project_id)
+        .outerjoin(payload, payload.c.event == _TABLE.c.id)
+        .outerjoin(dictionary, dictionary.c.id == payload.c.dictionary)
+    )
+    columns = (_TABLE, payload.c.codec, payload.c.data, dictionary.c.data.label("dictionary_data"))
+    return select(*columns).select_from(tables).where(issue.c.deleted_at.is_(None), project.c.deleted_at.is_(None))
+
+
+def _summary(row: Row[Any]) -> EventSummary:
+    return EventSummary(
+        id=UUID(bytes=bytes(row.event_id)),
+        project_id=ProjectId(row.project_id),
+        issue_id=IssueId(row.issue_id),
+        timestamp=from_micros(row.timestamp),
+        received_at=from_micros(row.received_at),
+        environment=row.environment,
+        release=row.release,
+        user=user_of(row.user),
+    )
+
+
+def _stored(row: Row[Any]) -> StoredEvent:
+    payload = None
+    if row.codec is not None:
+        with unreadable("an event's payload"):
+            payload = payloads.decode(row.codec, row.data, row.dictionary_data)
+    return StoredEvent(
+        summary=_summary(row),
+        key=GroupingKey(mechanism=row.mechanism, value=bytes(row.grouping_value).hex()),
+        kind=row.kind,
+        type=row.type,
+        message=row.message,
+        culprit=row.culprit,
+        level=row.level,
+        platform=row.platform,
+        tags=pairs_of(row.tags),
+        remote_addr=row.remote_addr,
+        sdk_client=row.sdk_client,
+        hints=pairs_of(row.hints),
+        payload=payload,
+    )
+
+
+def _keyset(row: EventSummary) -> Keyset:
+    return Keyset(values=(to_micros(row.timestamp), to_micros(row.received_at), row.id.int))

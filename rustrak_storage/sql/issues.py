@@ -1,0 +1,151 @@
+"""Issues in SQL: recording, lists, states, deletion."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, insert, select, update
+
+from rustrak_core.accepted import Count, SpoolAdvance
+from rustrak_core.digested import Digested
+from rustrak_core.errors import UnknownIssueError
+from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
+from rustrak_core.page import IssueQuery, Keyset, Page
+from rustrak_core.ports import IssueStore, Recorded
+from rustrak_core.times import to_micros
+from rustrak_storage.filing import IssueRow, split_short_id
+from rustrak_storage.sql import schema
+from rustrak_storage.sql.base import SqlPart
+from rustrak_storage.sql.keyset import behind, ordered
+from rustrak_storage.sql.projects import live_project
+from rustrak_storage.sql.record import Recorder
+from rustrak_storage.sql.rows import issue_row, select_issues
+from rustrak_storage.texts import clean
+
+_TABLE = schema.issue
+_PROJECT = schema.project
+_FEW = 500
+"""Issues with a facet that are looked up one by one rather than met along the sorted list."""
+
+
+class SqlIssues(SqlPart, IssueStore):
+    """See `rustrak_core.ports.IssueStore`."""
+
+    _recorder: Recorder
+
+    def record(
+        self, events: Sequence[Digested], *, counts: Sequence[Count] = (), advance: SpoolAdvance | None = None
+    ) -> Sequence[Recorded]:
+        """See `rustrak_core.ports.IssueStore.record`."""
+        return self._recorder.record(events, counts, advance)
+
+    def issues(self, query: IssueQuery) -> Page[Issue]:
+        """See `rustrak_core.ports.IssueStore.issues`."""
+        with self._database.reading() as connection:
+            project = live_project(connection, _PROJECT.c.id == query.project_id)
+            statement = _page(query).where(*_conditions(query), *_facets(connection, query))
+            found = [issue_row(row) for row in connection.execute(statement)]
+        chosen = found[: query.limit]
+        after = None
+        if len(found) > query.limit:
+            after = Keyset(values=(getattr(chosen[-1], query.sort.value), chosen[-1].id))
+        return Page(items=[row.to_issue(project.slug) for row in chosen], after=after)
+
+    def issue(self, ref: IssueId | ShortId) -> Issue:
+        """See `rustrak_core.ports.IssueStore.issue`."""
+        with self._database.reading() as connection:
+            row, slug = live_issue(connection, ref)
+        return row.to_issue(slug)
+
+    def set_issue_state(self, ref: IssueId | ShortId, state: IssueState, *, now: datetime) -> Issue:
+        """See `rustrak_core.ports.IssueStore.set_issue_state`."""
+
+        def work(connection: Connection) -> Issue:
+            row, slug = _locked_issue(connection, ref)
+            if row.set_state(state, now):
+                values = {"state": row.state, "resolved_at": row.resolved_at}
+                connection.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(values))
+            return row.to_issue(slug)
+
+        return self._database.write(work)
+
+    def delete_issue(self, ref: IssueId | ShortId, *, now: datetime) -> Issue:
+        """See `rustrak_core.ports.IssueStore.delete_issue`."""
+
+        def work(connection: Connection) -> Issue:
+            row, slug = _locked_issue(connection, ref)
+            keys = schema.grouping_key
+            connection.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(deleted_at=to_micros(now)))
+            connection.execute(delete(keys).where(keys.c.issue_id == row.id))
+            fewer = update(_PROJECT).where(_PROJECT.c.id == row.project_id)
+            connection.execute(fewer.values(issue_count=_PROJECT.c.issue_count - 1))
+            connection.execute(insert(schema.doomed).values(kind="issue", id=row.id))
+            return row.to_issue(slug)
+
+        return self._database.write(work)
+
+
+def live_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str]:
+    """Return the issue that *ref* names, and its project's slug.
+
+    Raises:
+        UnknownIssueError: there is none, or it or its project was deleted.
+    """
+    query = (
+        select_issues()
+        .add_columns(_PROJECT.c.slug)
+        .select_from(_TABLE.join(_PROJECT, _PROJECT.c.id == _TABLE.c.project_id))
+        .where(_condition(ref), _TABLE.c.deleted_at.is_(None), _PROJECT.c.deleted_at.is_(None))
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownIssueError("no such issue; list them to find its id")
+    return issue_row(row), row.slug
+
+
+def _locked_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str]:
+    """Return the issue as `live_issue` does, while no other transaction records in its project."""
+    row, _slug = live_issue(connection, ref)
+    connection.execute(select(_PROJECT.c.id).where(_PROJECT.c.id == row.project_id).with_for_update())
+    return live_issue(connection, row.id)
+
+
+def _condition(ref: int | str) -> ColumnElement[bool]:
+    if isinstance(ref, int):
+        return _TABLE.c.id == ref
+    slug, number = split_short_id(ref)
+    return and_(_PROJECT.c.slug == slug, _TABLE.c.number == number)
+
+
+def _page(query: IssueQuery) -> Select[Any]:
+    columns = [_TABLE.c[query.sort.value], _TABLE.c.id]
+    statement = select_issues().order_by(*ordered(columns, descending=query.descending)).limit(query.limit + 1)
+    if query.after is None:
+        return statement
+    return statement.where(behind(columns, query.after.values, descending=query.descending))
+
+
+def _conditions(query: IssueQuery) -> Iterator[ColumnElement[bool]]:
+    yield _TABLE.c.project_id == query.project_id
+    yield _TABLE.c.deleted_at.is_(None)
+    if query.state is not None:
+        yield _TABLE.c.state == query.state.value
+    for word in query.words:
+        yield _TABLE.c.search.contains(clean(word, len(word)).casefold(), autoescape=True)
+
+
+def _facets(connection: Connection, query: IssueQuery) -> Iterator[ColumnElement[bool]]:
+    """Yield what each facet asks for: of a rare value its issues, of a frequent one a look at each issue of the list."""
+    table = schema.facet
+    wanted = [("environment", query.environment), ("release", query.release), ("level", query.level)]
+    wanted += [(f"tag:{key}", value) for key, value in query.tags]
+    for key, value in wanted:
+        if value is None:
+            continue
+        key, value = clean(key, len(key)), clean(value, len(value))  # noqa: PLW2901 - only cleaned
+        has = and_(table.c.project_id == query.project_id, table.c.key == key, table.c.value == value)
+        some = list(connection.execute(select(table.c.issue_id).where(has).limit(_FEW + 1)).scalars())
+        if len(some) <= _FEW:
+            yield _TABLE.c.id.in_(some)
+        else:
+            yield exists().where(table.c.issue_id == _TABLE.c.id, table.c.key == key, table.c.value == value)

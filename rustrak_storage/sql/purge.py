@@ -1,0 +1,85 @@
+"""Removing the rows of what was deleted, a few at a time."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
+
+from rustrak_storage.sql import schema
+from rustrak_storage.sql.chunks import chunks
+
+_DOOMED = schema.doomed
+_ISSUE = schema.issue
+# The rows of an issue beside its events, the issue's own last; each by its primary key.
+_OF_ISSUE = (schema.facet, schema.facet_key, schema.issue_user, schema.grouping_key)
+
+
+def purge(connection: Connection, limit: int) -> int:
+    """Remove up to *limit* rows of what was deleted; return how many."""
+    left = max(limit, 1)
+    while left > 0:
+        first = connection.execute(select(_DOOMED).order_by(_DOOMED.c.kind, _DOOMED.c.id).limit(1)).one_or_none()
+        if first is None:
+            break
+        done = _issue(connection, first.id, left) if first.kind == "issue" else _project(connection, first.id, left)
+        left -= done
+        if left > 0:
+            connection.execute(delete(_DOOMED).where(_DOOMED.c.kind == first.kind, _DOOMED.c.id == first.id))
+    return max(limit, 1) - left
+
+
+def _project(connection: Connection, project_id: int, limit: int) -> int:
+    """Remove up to *limit* rows of a project; fewer if no more are there. Its own row stays: slug and key stay used."""
+    _lock(connection, project_id)
+    left = limit
+    while left > 0:
+        number = connection.execute(select(_ISSUE.c.id).where(_ISSUE.c.project_id == project_id).limit(1)).scalar()
+        if number is None:
+            left -= _rows(connection, schema.counter, schema.counter.c.project_id == project_id, left)
+            break
+        left -= _issue(connection, number, left, locked=True)
+    return limit - left
+
+
+def _issue(connection: Connection, issue_id: int, limit: int, *, locked: bool = False) -> int:
+    """Remove up to *limit* rows of an issue; fewer if no more are there."""
+    if not locked:
+        project = connection.execute(select(_ISSUE.c.project_id).where(_ISSUE.c.id == issue_id)).scalar()
+        _lock(connection, project)
+    left = limit - _events(connection, issue_id, limit)
+    for table in _OF_ISSUE:
+        left -= _rows(connection, table, table.c.issue_id == issue_id, left)
+    if left > 0:
+        left -= connection.execute(delete(_ISSUE).where(_ISSUE.c.id == issue_id)).rowcount
+    return limit - left
+
+
+def _events(connection: Connection, issue_id: int, limit: int) -> int:
+    """Remove events with their payloads; an event is one row here, so that both go together."""
+    event, payload = schema.event, schema.payload
+    numbers: Sequence[int] = (
+        connection.execute(select(event.c.id).where(event.c.issue_id == issue_id).limit(limit)).scalars().all()
+    )
+    for chunk in chunks(numbers):
+        connection.execute(delete(payload).where(payload.c.event.in_(chunk)))
+        connection.execute(delete(event).where(event.c.id.in_(chunk)))
+    return len(numbers)
+
+
+def _rows(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
+    if limit <= 0:
+        return 0
+    keys = list(table.primary_key)
+    found = [tuple(row) for row in connection.execute(select(*keys).where(condition).limit(limit))]
+    for chunk in chunks(found, 200):
+        connection.execute(delete(table).where(tuple_(*keys).in_(chunk)))
+    return len(found)
+
+
+def _lock(connection: Connection, project_id: int | None) -> None:
+    """Let no other transaction record in the project meanwhile, as all that writes to a project does."""
+    connection.execute(select(schema.project.c.id).where(schema.project.c.id == project_id).with_for_update())
+
+
+def anything_doomed(connection: Connection) -> bool:
+    """Tell whether rows wait to be purged."""
+    return connection.execute(select(_DOOMED.c.id).limit(1)).first() is not None

@@ -1,0 +1,93 @@
+"""Rows to values, and back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import orjson
+from sqlalchemy import Row, Select, select
+
+from rustrak_core.digested import User
+from rustrak_core.times import from_micros
+from rustrak_core.token import Token, TokenId
+from rustrak_storage.batch import ProjectRow
+from rustrak_storage.filing import IssueRow
+from rustrak_storage.sql import schema
+from rustrak_storage.texts import clean
+
+ISSUE_COLUMNS = tuple(field.name for field in attrs.fields(IssueRow))
+PROJECT_COLUMNS = tuple(field.name for field in attrs.fields(ProjectRow))
+
+
+def select_issues() -> Select[Any]:
+    """Return a query for all that an IssueRow holds."""
+    return select(*(schema.issue.c[name] for name in ISSUE_COLUMNS))
+
+
+def select_projects() -> Select[Any]:
+    """Return a query for all that a ProjectRow holds."""
+    return select(*(schema.project.c[name] for name in PROJECT_COLUMNS))
+
+
+def issue_row(row: Row[Any]) -> IssueRow:
+    """Return what `select_issues` found, further columns left out."""
+    return IssueRow(**dict(zip(ISSUE_COLUMNS, row, strict=False)))
+
+
+def project_row(row: Row[Any]) -> ProjectRow:
+    """Return what `select_projects` found."""
+    return ProjectRow(**dict(zip(PROJECT_COLUMNS, row, strict=True)))
+
+
+def issue_values(row: IssueRow) -> dict[str, Any]:
+    """Return the columns of an issue."""
+    return {name: getattr(row, name) for name in ISSUE_COLUMNS}
+
+
+def token(row: Row[Any]) -> Token:
+    """Return the token in a whole row of its table."""
+    return Token(
+        id=TokenId(row.id),
+        prefix=row.prefix,
+        sha256=bytes(row.sha256),
+        description=row.description,
+        created_at=from_micros(row.created_at),
+        last_used_at=None if row.last_used_at is None else from_micros(row.last_used_at),
+        scope=row.scope,
+    )
+
+
+def user_json(user: User | None) -> str | None:
+    """Return *user* as the text that its column holds."""
+    return None if user is None else _json([user.id, user.email, user.username, user.ip_address])
+
+
+def user_of(text: str | None) -> User | None:
+    """Return the user in the column's *text*."""
+    if text is None:
+        return None
+    number, email, username, ip_address = orjson.loads(text)
+    return User(id=number, email=email, username=username, ip_address=ip_address)
+
+
+def pairs_json(pairs: Sequence[tuple[str, str]]) -> str | None:
+    """Return *pairs* as the text that their column holds; None where there are none."""
+    return _json(pairs) if pairs else None
+
+
+def pairs_of(text: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the pairs in the column's *text*."""
+    return () if text is None else tuple((key, value) for key, value in orjson.loads(text))
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # lone surrogates, which digesting should have replaced
+        return orjson.dumps(_cleaned(value)).decode()
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value, len(value))
+    return [_cleaned(part) for part in value] if isinstance(value, list | tuple) else value
