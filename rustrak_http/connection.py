@@ -16,7 +16,7 @@ from waitress.utilities import BadRequest
 HARD_BODY_BYTES = 1 << 30
 """A body that says it is longer than this is not read at all."""
 
-_CHUNK_LINE_BYTES = 16 * 1024
+CHUNK_LINE_BYTES = 16 * 1024
 _CORS = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "x-sentry-error, x-sentry-rate-limits, retry-after"),
@@ -92,7 +92,7 @@ class CappedParser(HTTPRequestParser):  # type: ignore[misc]
         """Take *data*, and return how much of it is of this request."""
         consumed: int = super().received(data)
         body = self.body_rcv
-        if self.chunked and body is not None and len(body.control_line) + len(body.trailer) > _CHUNK_LINE_BYTES:
+        if self.chunked and body is not None and len(body.control_line) + len(body.trailer) > CHUNK_LINE_BYTES:
             self.error = BadRequest("a chunk's first line, or the trailer, is too long")
             self.completed = True
         return consumed
@@ -100,6 +100,8 @@ class CappedParser(HTTPRequestParser):  # type: ignore[misc]
 
 class Task(WSGITask):  # type: ignore[misc]
     """Answers a request; header and body leave together, and a server that stops says so."""
+
+    wrote_header: bool
 
     def build_response_header(self) -> bytes:
         """Return the status line and headers."""
@@ -201,6 +203,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     stopping = False
     kept_body_bytes = HARD_BODY_BYTES
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._trigger_lock = threading.RLock()  # re-entrant, since a signal handler may come in between
+        super().__init__(*args, **kwargs)
+
     def handle_accept(self) -> None:
         """Accept all connections that wait, up to a number that keeps the others served."""
         for _ in range(64):
@@ -212,6 +218,17 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         before = len(self._map)
         super().handle_accept()
         return len(self._map) > before
+
+    def pull_trigger(self) -> None:
+        """Wake the loop, unless it has ended: the number of its pipe may be another file's by now."""
+        with self._trigger_lock:
+            if not self.trigger._closed:  # noqa: SLF001 - waitress has no other name for it
+                super().pull_trigger()
+
+    def close(self) -> None:
+        """Close the listening socket and the trigger."""
+        with self._trigger_lock:
+            super().close()
 
     def maintenance(self, now: float) -> None:
         """Close connections that were idle for too long."""

@@ -86,7 +86,7 @@ class EpollLoop:
         """
         with self._lock:
             fd = channel._fileno  # noqa: SLF001 - waitress has no other name for it
-            if fd is None or self._map.get(fd) is not channel:
+            if fd is None or not self._is_here(channel, fd):
                 return
             events = (select.EPOLLIN if channel.readable() else 0) | (select.EPOLLOUT if channel.writable() else 0)
             if not events:
@@ -108,6 +108,9 @@ class EpollLoop:
     def close(self) -> None:
         """Close the epoll."""
         self._epoll.close()
+
+    def _is_here(self, channel: Any, fd: int) -> bool:
+        return self._map.get(fd) is channel
 
     def _watch_listener(self) -> None:
         """Listen or not, as the number of connections allows; idle ones are closed at the same occasion."""

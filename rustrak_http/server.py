@@ -1,7 +1,7 @@
 """The HTTP server: waitress, with bounds for many SDKs at once, answers in JSON, and a stop that loses nothing.
 
-waitress' own defaults (4 threads, 100 connections) defeat many SDKs at once. Accepting an event is mostly waiting for the
-spool's fsync, which many share, so that more threads than cores make sense.
+waitress' own defaults (4 threads, 100 connections) defeat many SDKs at once. Accepting an event is mostly waiting for
+the spool's fsync, which many share, so that more threads than cores make sense.
 """
 
 import socket
@@ -109,7 +109,9 @@ def listen(host: str, port: int) -> socket.socket:
         found.sort(key=lambda info: info[0] != socket.AF_INET)  # "localhost" is both; most DSNs resolve to IPv4
         family, _, _, _, address = found[0]
         dual = family == socket.AF_INET6 and host == "::"
-        return socket.create_server((str(address[0]), int(address[1])), family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+        return socket.create_server(
+            (str(address[0]), int(address[1])), family=family, backlog=BACKLOG, dualstack_ipv6=dual
+        )
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(

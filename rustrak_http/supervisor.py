@@ -27,12 +27,15 @@ class ChildState:
     """How the child is.
 
     Attributes:
+        pid: Its process id; None where none runs just now.
         beat_age_s: Seconds since its last sign of life, of this child or the one before; None where there was none yet.
+        said: The line of that sign of life.
         restarts: How often it was started again.
     """
 
     pid: int | None
     beat_age_s: float | None
+    said: str
     restarts: int
 
 
@@ -53,7 +56,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self._last_beat: float | None = None
+        self._last_beat: tuple[float, str] | None = None
         self._restarts = 0
         self._thread = threading.Thread(target=self._supervise, name=f"supervise-{name}", daemon=True)
 
@@ -67,7 +70,8 @@ class Supervisor:
         child, beat = self._child, self._last_beat
         return ChildState(
             pid=child.pid if child is not None and child.poll() is None else None,
-            beat_age_s=None if beat is None else time.monotonic() - beat,
+            beat_age_s=None if beat is None else time.monotonic() - beat[0],
+            said="" if beat is None else beat[1],
             restarts=self._restarts,
         )
 
@@ -83,7 +87,11 @@ class Supervisor:
             child.wait(timeout_s)
             clean = True
         except subprocess.TimeoutExpired:
-            _log.warning("%s did not stop within %s s and is killed; what it had not committed is done again", self._name, timeout_s)
+            _log.warning(
+                "%s did not stop within %s s and is killed; what it had not committed is done again",
+                self._name,
+                timeout_s,
+            )
             child.kill()
             child.wait()
             clean = False
@@ -101,7 +109,9 @@ class Supervisor:
                     return
                 if time.monotonic() - born > STEADY_S:
                     delay_s = BACKOFF_FIRST_S
-                _log.error("%s ended with status %s; it is started again in %.1f s", self._name, child.returncode, delay_s)
+                _log.error(
+                    "%s ended with status %s; it is started again in %.1f s", self._name, child.returncode, delay_s
+                )
             if self._stopping.wait(delay_s):
                 return
             delay_s = min(delay_s * 2, BACKOFF_MAX_S)
@@ -109,7 +119,7 @@ class Supervisor:
             try:
                 self._launch()
             except OSError as error:  # no processes or memory left: try again later
-                _log.error("%s cannot be started: %s", self._name, error)  # noqa: TRY400 - the text says it all
+                _log.error("%s cannot be started: %s", self._name, error)
 
     def _launch(self) -> None:
         with self._lock:
@@ -118,17 +128,17 @@ class Supervisor:
             self._child = None
             child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own
             self._child = child
-        assert child.stdin is not None
-        with contextlib.suppress(OSError):  # it died at once; the thread will see
-            child.stdin.write(self._greeting)
-            child.stdin.flush()
+        if child.stdin is not None:
+            with contextlib.suppress(OSError):  # it died at once; the thread will see
+                child.stdin.write(self._greeting)
+                child.stdin.flush()
 
     def _watch(self, child: subprocess.Popen[bytes]) -> None:
         """Note signs of life until the child ends."""
-        assert child.stdout is not None
-        with child.stdout as beats:
-            while beats.readline(1024):
-                self._last_beat = time.monotonic()
+        if child.stdout is not None:
+            with child.stdout as beats:
+                while line := beats.readline(1024):
+                    self._last_beat = time.monotonic(), line.decode("utf-8", "replace").strip()
         child.wait()
         _close_stdin(child)
 

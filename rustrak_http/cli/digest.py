@@ -1,7 +1,7 @@
-"""The digest worker of ``rustrak serve``: ``python -m rustrak_http.cli.digest``, a child that is not for calling by hand.
+"""The digest worker of ``rustrak serve``: ``python -m rustrak_http.cli.digest``, a child, not for calling by hand.
 
-It reads one line of JSON from its standard input (where the spool and the database are), digests until that input ends or
-a SIGTERM comes, finishes its batch, and exits. See `rustrak_http.supervisor`.
+It reads one line of JSON from its standard input (where the spool and the database are), digests until that input ends
+or a SIGTERM comes, finishes its batch, and exits. See `rustrak_http.supervisor`.
 """
 
 import json
@@ -10,30 +10,18 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
-from typing import Any
 
 from rustrak_core.errors import RustrakError
 from rustrak_http.cli.logs import log_to_stderr
+from rustrak_http.worker import Beat, DigestWorker
 
 _log = logging.getLogger("rustrak.worker")
 
-BEAT_S = 1.0
 
-
-class Heart:
-    """Tells the parent, at most once a second, that the worker is alive."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def __call__(self, *_facts: Any) -> None:
-        """Write a line to standard output, unless one was written within the last second."""
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + BEAT_S
-            os.write(1, b"\n")
+def beat(sign: Beat) -> None:
+    """Tell the parent that the worker is alive, and what keeps it from its work, if anything."""
+    os.write(1, f"{sign.trouble or ''}\n".encode())
 
 
 def main() -> int:
@@ -49,19 +37,18 @@ def main() -> int:
     threading.Thread(target=_stop_at_eof, args=(stop,), name="parent", daemon=True).start()
     try:
         _digest(Path(place["spool_dir"]), place["database_url"], stop)
-    except BrokenPipeError:  # the heart found that the parent is gone
+    except BrokenPipeError:  # a sign of life found that the parent is gone
         return 0
     except RustrakError as error:
-        _log.error("%s", error)  # noqa: TRY400 - the text says what to do
+        _log.error("%s", error)
         return 1
-    except Exception:
+    except Exception:  # noqa: BLE001 - the last to see it; the parent starts us again
         _log.exception("the digest worker failed")
         return 1
     return 0
 
 
 def _digest(spool_dir: Path, database_url: str, stop: threading.Event) -> None:
-    from rustrak_http.worker import DigestWorker
     from rustrak_storage.factory import open_store
     from rustrak_storage.spool import DirectorySpoolReader
 
@@ -69,7 +56,7 @@ def _digest(spool_dir: Path, database_url: str, stop: threading.Event) -> None:
     try:
         reader = DirectorySpoolReader(spool_dir)
         try:
-            DigestWorker(store, reader, heartbeat=Heart()).run(stop)
+            DigestWorker(store, reader, heartbeat=beat).run(stop)
         finally:
             reader.close()
     finally:

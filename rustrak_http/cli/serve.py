@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -23,7 +22,7 @@ from rustrak_http.cli.logs import log_to_stderr
 from rustrak_http.cli.options import Place, json_option, open_configured_store, option, public_url_option, with_place
 from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, HttpServer, listen
 from rustrak_http.shapes import dsn_text, project_to_json
-from rustrak_http.supervisor import Supervisor
+from rustrak_http.supervisor import ChildState, Supervisor
 
 FIRST_PROJECT = "my-app"
 HTTP_GRACE_S = 5.0
@@ -118,7 +117,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
         keys=StoredKeyRing(store, directory=settings.place.data_dir),
         public_url=settings.public_url,
         limits=settings.limits,
-        worker_alive=lambda: _is_alive(supervisor),
+        worker_alive=lambda: worker_trouble(supervisor.state()),
     )
     server = HttpServer(
         app,
@@ -160,9 +159,13 @@ def _supervisor(place: Place) -> Supervisor:
     )
 
 
-def _is_alive(supervisor: Supervisor) -> bool:
-    age = supervisor.state().beat_age_s
-    return age is not None and age < WORKER_SILENT_S
+def worker_trouble(state: ChildState) -> str | None:
+    """Return what is wrong with the digest worker, for ``/health/ready``; None where nothing is."""
+    if state.beat_age_s is None:
+        return "starting; it has given no sign of life yet"
+    if state.beat_age_s > WORKER_SILENT_S:
+        return f"no sign of life for {state.beat_age_s:.0f} s; it is dead or stuck, see the log"
+    return f"cannot record just now ({state.said}); see the log" if state.said else None
 
 
 @attrs.frozen(kw_only=True)
