@@ -58,7 +58,7 @@ def pythons(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """The quick suite with the lowest releases of direct dependencies that pyproject.toml admits."""
     session.install("uv==0.13.9")
-    session.run(
+    session.run_install(
         *("uv", "pip", "install", "--resolution", "lowest-direct", "-e", PROJECT, *groups("test")),
         env={"VIRTUAL_ENV": session.virtualenv.location},
     )

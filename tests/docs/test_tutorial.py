@@ -95,6 +95,7 @@ def test_tutorial(reader: Reader) -> None:
 
 def eventually(reader: Reader, command: str, holds: Any) -> Any:
     """Ask until the worker, another process, has digested what was accepted."""
+    answer = None
     for _ in range(100):
         answer = json.loads(reader.shell(command))
         if holds(answer):

@@ -60,7 +60,7 @@ def test_sentry_cli(shop: Shop, node_home: Path, tmp_path: Path) -> None:
     """@sentry/cli sends an event from a shell."""
     note = tmp_path / "note.txt"
     note.write_text("attached")
-    command = [node_home / "node_modules" / ".bin" / "sentry-cli", "send-event", "--no-environ"]
+    command = [str(node_home / "node_modules" / ".bin" / "sentry-cli"), "send-event", "--no-environ"]
     command += ["--message", "backup failed: %s", "--message-arg", "disk full", "--level", "fatal"]
     command += ["--tag", "host:db1", "--release", "ops@7", "--env", "e2e"]
     done = subprocess.run(

@@ -7,18 +7,18 @@ from typing import Any, NoReturn
 import sentry_sdk
 import urllib3.connectionpool
 
-answers = []
+answers: list[tuple[str, int]] = []
 _urlopen = urllib3.connectionpool.HTTPConnectionPool.urlopen
 
 
 def urlopen(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
     """Note the status of every answer that the SDK gets."""
     response = _urlopen(self, method, url, *args, **kwargs)
-    answers.append([url, response.status])
+    answers.append((url, response.status))
     return response
 
 
-urllib3.connectionpool.HTTPConnectionPool.urlopen = urlopen
+urllib3.connectionpool.HTTPConnectionPool.urlopen = urlopen  # type: ignore[method-assign]
 
 
 class OutOfStockError(Exception):
@@ -43,6 +43,7 @@ sentry_sdk.set_tag("customer", "acme")
 sentry_sdk.set_user({"id": "42", "email": "ann@example.com"})
 sentry_sdk.add_breadcrumb(category="cart", message="pear put into the cart", level="info")
 scope.add_attachment(bytes=b'first\n{"type":"event"}\n{}\n', filename="log.txt")
+exception_id = None
 try:
     order("pear")
 except OutOfStockError as error:
