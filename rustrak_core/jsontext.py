@@ -96,15 +96,15 @@ def dumps(value: Any) -> bytes:
     try:
         text = orjson.dumps(value, default=_default)
     except TypeError:  # orjson.JSONEncodeError is one
-        return orjson.dumps(clean(value)[0], default=_default)
+        return _dumps_slowly(value)
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _is_deep(value):
-        return orjson.dumps(clean(value)[0], default=_default)
+        return _dumps_slowly(value)
     return text
 
 
 def clean(value: Any) -> tuple[Any, Sequence[Change]]:
     """Return *value* such that `dumps` writes it unchanged, and what had to be changed for that (at most 1,000)."""
-    cleaner = _Cleaner()
+    cleaner = _Cleaner(for_orjson=False)
     return cleaner.clean(value), cleaner.changes
 
 
@@ -174,12 +174,12 @@ def _children(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else ()
 
 
+def _dumps_slowly(value: Any) -> bytes:
+    return orjson.dumps(_Cleaner(for_orjson=True).clean(value), default=_default)
+
+
 def _default(value: Any) -> Any:
-    if isinstance(value, LongInteger):
-        return orjson.Fragment(value.digits)
-    if isinstance(value, int):  # orjson asks for those over 64 bits only
-        return orjson.Fragment(_digits(value))
-    return _foreign(value)
+    return orjson.Fragment(value.digits) if isinstance(value, LongInteger) else _foreign(value)
 
 
 def _foreign(value: Any) -> str:
@@ -200,9 +200,14 @@ def _digits(number: int) -> str:
 
 
 class _Cleaner:
-    """One walk over a value that notes what it changes."""
+    """One walk over a value that notes what it changes.
 
-    def __init__(self) -> None:
+    Args:
+        for_orjson: Whether integers over 64 bits, which orjson refuses, become `LongInteger`.
+    """
+
+    def __init__(self, *, for_orjson: bool) -> None:
+        self._for_orjson = for_orjson
         self.changes: list[Change] = []
         self._path: list[str | int] = []
         self._parents: set[int] = set()  # ids of the containers around, since a host's value may hold itself
@@ -213,7 +218,7 @@ class _Cleaner:
         if isinstance(value, str):
             return self._clean_str(value)
         if isinstance(value, int):
-            return value if -(2**63) <= value < 2**64 else LongInteger(_digits(value))
+            return LongInteger(_digits(value)) if self._for_orjson and not -(2**63) <= value < 2**64 else value
         if isinstance(value, float):
             return self._clean_float(value)
         if isinstance(value, dict | list | tuple):
@@ -303,4 +308,4 @@ def _pieces(value: Any) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    return orjson.dumps(_Cleaner().clean(value), default=_default).decode()
+    return _dumps_slowly(value).decode()

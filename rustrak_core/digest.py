@@ -1,0 +1,106 @@
+"""From an accepted event's bytes to what is recorded: parsed once, read field by field, grouped."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rustrak_core import grouping
+from rustrak_core.accepted import AcceptedEvent, Count, EventKind, Outcome
+from rustrak_core.digested import Digested
+from rustrak_core.errors import MalformedJsonError
+from rustrak_core.event.csp import event_from_report
+from rustrak_core.event.attributes import attribute
+from rustrak_core.event.frames import frames_of, place, top_frame
+from rustrak_core.event.level import DEFAULT_LEVEL, level, platform
+from rustrak_core.event.moments import event_time
+from rustrak_core.event.release import environment, release
+from rustrak_core.event.scalars import cut, plain_text
+from rustrak_core.event.tags import environment_tag, tag_pairs
+from rustrak_core.event.title import Title, title_of
+from rustrak_core.event.user import user_of
+from rustrak_core.jsontext import loads_lenient
+
+_CULPRIT_MAX = 200
+
+
+def digest(event: AcceptedEvent) -> Digested:
+    """Return what is to be recorded of *event*.
+
+    It is pure, and never raises on a hostile payload: a field that cannot be read costs that field, and of bytes that
+    are no JSON object only what came with them is left.
+    """
+    return _digest(event, _read(event) or {})
+
+
+def digest_all(events: Iterable[AcceptedEvent]) -> tuple[Sequence[Digested], Sequence[Count]]:
+    """Return what is to be recorded of *events*, in their order, and counts of those whose bytes are no JSON object.
+
+    The latter are not events (SDK.md, section 6: "it must not store"), and counted as ``invalid``.
+    """
+    digested, counts = [], []
+    for event in events:
+        payload = _read(event)
+        if payload is None:
+            day = event.received_at.date()
+            counts.append(Count(project_id=event.project_id, day=day, category="error", outcome=Outcome.INVALID))
+        else:
+            digested.append(_digest(event, payload))
+    return digested, counts
+
+
+def read_payload(
+    payload: bytes, kind: str = EventKind.EVENT, hints: Iterable[tuple[str, str]] = ()
+) -> dict[str, Any] | None:
+    """Return the bytes of an event as an object; a report of kind ``csp`` in the form of an event.
+
+    Returns:
+        None where they are no JSON object.
+    """
+    try:
+        value = loads_lenient(payload)
+    except MalformedJsonError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    return event_from_report(value, dict(hints)) if kind == EventKind.CSP else value
+
+
+def _read(event: AcceptedEvent) -> dict[str, Any] | None:
+    return read_payload(event.payload, event.kind, event.hints)
+
+
+def _digest(event: AcceptedEvent, payload: Mapping[str, Any]) -> Digested:
+    title = title_of(payload, event.kind)
+    transaction = grouping.transaction_of(payload)
+    sent_level, sent_environment = payload.get("level"), payload.get("environment")
+    return Digested(
+        project_id=event.project_id,
+        event_id=event.event_id,
+        received_at=event.received_at,
+        timestamp=event_time(payload.get("timestamp"), event.received_at),
+        keys=grouping.keys(grouping.Subject(payload, title, transaction)),
+        kind=event.kind,
+        type=title.type,
+        message=title.message,
+        culprit=transaction or _culprit(payload, title),
+        level=(sent_level is not None and level(sent_level)) or DEFAULT_LEVEL,
+        platform=platform(payload.get("platform")),
+        environment=environment(environment_tag(payload) if sent_environment is None else sent_environment),
+        release=release(payload.get("release")),
+        user=user_of(payload, event.remote_addr),
+        tags=tag_pairs(payload),
+        remote_addr=event.remote_addr,
+        sdk_client=event.sdk_client,
+        hints=event.hints,
+        payload=event.payload,
+    )
+
+
+def _culprit(payload: Mapping[str, Any], title: Title) -> str:
+    """Return where an event without a transaction happened."""
+    stacktrace = title.exception.get("stacktrace") if title.exception else None
+    frames = frames_of(attribute(payload, "stacktrace") if stacktrace is None else stacktrace)
+    frame = top_frame(reversed(frames))
+    sent = (plain_text(payload.get("culprit")) or "").strip()
+    if frame is None or (sent and frame.get("in_app") is not True):
+        return cut(sent, _CULPRIT_MAX)
+    return cut(place(frame) or sent, _CULPRIT_MAX)

@@ -1,0 +1,51 @@
+"""The rules by which events are grouped, by name and version. A released one never changes: a better one is added."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from rustrak_core.grouping.parts import Part, Subject
+
+
+class Mechanism(Protocol):
+    """A rule that says what events of one issue have in common. It is pure: equal subjects give equal parts."""
+
+    @property
+    def name(self) -> str:
+        """The rule and its version, as in ``message@1``; at most 32 characters."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One sentence on which events come together."""
+        ...
+
+    def parts(self, subject: Subject) -> Sequence[Part]:
+        """Return the parts that decide, never none; whatever the payload holds, it does not raise."""
+        ...
+
+
+class MessageMechanism:
+    """``message@1``, the documented rule: type, first line of the value, and transaction."""
+
+    name = "message@1"
+    summary = "Events with the same type, the same first line of the message and the same transaction are one issue."
+
+    def parts(self, subject: Subject) -> Sequence[Part]:
+        """Return type, first line and transaction."""
+        title = subject.title
+        kind, text = _EXCEPTION_SOURCES if title.exception is not None else _MESSAGE_SOURCES
+        line = title.constant.strip().partition("\n")[0].rstrip()
+        return (
+            Part("type", title.type, kind),
+            Part("message", line, text),
+            Part("transaction", subject.transaction, "the event's `transaction`"),
+        )
+
+
+_EXCEPTION_SOURCES = ("the last exception's `type`", "the first line of the last exception's `value`")
+_MESSAGE_SOURCES = ("an event without an exception", "the first line of the message, before its parameters")
+
+MECHANISMS: Final[Mapping[str, Mechanism]] = {mechanism.name: mechanism for mechanism in (MessageMechanism(),)}
+"""All mechanisms that this version knows, by name."""
+
+DEFAULT_MECHANISM: Final = MessageMechanism.name

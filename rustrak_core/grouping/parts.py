@@ -1,0 +1,65 @@
+"""What a grouping key is made of, and how that becomes a key."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import attrs
+
+from rustrak_core.accepted import EventKind
+from rustrak_core.event.scalars import cut, plain_text
+from rustrak_core.event.title import Title, title_of
+
+_TRANSACTION_MAX = 200
+
+
+@attrs.frozen
+class Part:
+    """One thing that events of an issue have in common.
+
+    Attributes:
+        name: What it is, as in ``type``.
+        value: Its text, free of lone surrogates.
+        source: Where it came from, in words.
+    """
+
+    name: str
+    value: str
+    source: str
+
+
+@attrs.frozen
+class Subject:
+    """An event as mechanisms look at it.
+
+    Attributes:
+        payload: The event as sent; mechanisms read from it what the other attributes do not give.
+        title: What names the event.
+        transaction: At most 200 characters; ``""`` where there is none.
+    """
+
+    payload: Mapping[str, Any]
+    title: Title
+    transaction: str
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any], kind: str = EventKind.EVENT) -> Self:
+        """Return *payload*, which came as *kind*, as a subject."""
+        return cls(payload, title_of(payload, kind), transaction_of(payload))
+
+
+def transaction_of(payload: Mapping[str, Any]) -> str:
+    """Return the transaction as columns and mechanisms have it; ``""`` where there is none."""
+    return cut((plain_text(payload.get("transaction")) or "").strip(), _TRANSACTION_MAX)
+
+
+def hash_parts(mechanism: str, parts: Iterable[Part]) -> str:
+    """Return 32 hex digits that are equal exactly where the mechanism, and names and values of all parts, are.
+
+    Each text is preceded by its length, so that where one ends is never in doubt.
+    """
+    hashed = hashlib.blake2b(digest_size=16)
+    for text in (mechanism, *(text for part in parts for text in (part.name, part.value))):
+        raw = text.encode(errors="surrogatepass")
+        hashed.update(b"%d:%b," % (len(raw), raw))
+    return hashed.hexdigest()
