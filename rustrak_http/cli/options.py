@@ -58,7 +58,8 @@ class Place:
     def database_file(self) -> Path | None:
         """The SQLite file, or None where the database is another one."""
         scheme, _, path = self.database_url.partition(":///")
-        return Path(path) if scheme.startswith("sqlite") and path and path != ":memory:" else None
+        file = path.partition("?")[0]
+        return Path(file) if scheme.startswith("sqlite") and file not in {"", ":memory:"} else None
 
     def make(self) -> None:
         """Create the data directory, for its owner alone.
