@@ -7,8 +7,8 @@ from rustrak_core import grouping
 from rustrak_core.accepted import AcceptedEvent, Count, EventKind, Outcome
 from rustrak_core.digested import Digested
 from rustrak_core.errors import MalformedJsonError
-from rustrak_core.event.csp import event_from_report
 from rustrak_core.event.attributes import attribute
+from rustrak_core.event.csp import event_from_report
 from rustrak_core.event.frames import frames_of, place, top_frame
 from rustrak_core.event.level import DEFAULT_LEVEL, level, platform
 from rustrak_core.event.moments import event_time

@@ -5,12 +5,12 @@ from typing import Any
 from rustrak_core import grouping
 from rustrak_core.accepted import EventKind
 from rustrak_core.digested import EventSummary, StoredEvent, User
+from rustrak_core.errors import MalformedJsonError
 from rustrak_core.event.csp import event_from_report
 from rustrak_core.event.form import one_form
 from rustrak_core.event.moments import FUTURE_TOLERANCE, moment
 from rustrak_core.event.problems import FUTURE_TIMESTAMP, Problems
 from rustrak_core.event.release import environment, release
-from rustrak_core.errors import MalformedJsonError
 from rustrak_core.jsontext import clean, loads_lenient
 from rustrak_core.times import to_rfc3339
 
@@ -44,7 +44,6 @@ def event_to_json(stored: StoredEvent) -> dict[str, Any]:
     """
     problems = Problems()
     payload = None if stored.payload is None else _read(stored, stored.payload, problems)
-    explained = grouping.explain(payload or {}, stored.key, kind=stored.kind)
     shown = _columns(stored) if payload is None else _payload(stored, payload, problems)
     own = {
         "id": str(stored.summary.id),
@@ -53,14 +52,21 @@ def event_to_json(stored: StoredEvent) -> dict[str, Any]:
         "project_id": stored.summary.project_id,
         "received_at": to_rfc3339(stored.summary.received_at),
     }
+    cleaned: dict[str, Any]
     cleaned, changes = clean({**own, **shown, **own})
     for change in changes:
         problems.add(change.path, change.reason)
-    cleaned["grouping"] = explained.to_json()
+    cleaned["grouping"] = _explain(stored, payload).to_json()
     cleaned["errors"] = [*_sent_errors(cleaned, problems), *problems.entries]
     if stored.payload is None:
         cleaned["payload"] = None
     return cleaned
+
+
+def _explain(stored: StoredEvent, payload: dict[str, Any] | None) -> grouping.Explanation:
+    if stored.payload is None:
+        return grouping.Explanation(key=stored.key, summary="The payload was shed, and the reasons with it.")
+    return grouping.explain(payload or {}, stored.key, kind=stored.kind)
 
 
 def _read(stored: StoredEvent, payload: bytes, problems: Problems) -> dict[str, Any] | None:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from rustrak_core.event.scalars import any_text, cut
+from rustrak_core.event.scalars import any_text
 
 TYPE: Final = "CSP"
 
 _UPPER = re.compile(r"(?<=[a-z])([A-Z]+)")
-_KEYWORDS = frozenset({"inline", "eval", "self", "data", "blob", "filesystem", "wasm-eval", "trusted-types-policy"})
+_KEYWORDS = frozenset({"inline", "eval", "data", "blob", "filesystem", "wasm-eval", "trusted-types-policy"})
 
 
 def event_from_report(report: Mapping[str, Any], hints: Mapping[str, str]) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def _message(fields: Mapping[str, Any]) -> str:
     blocked = any_text(fields.get("blocked-uri")) or "self"
     scheme = blocked.partition(":")[0].lower()
     if scheme in _KEYWORDS:
-        return cut(f"Blocked {scheme} '{directive}'" if scheme != "self" else f"Blocked '{directive}' from 'self'", 8192)
-    return cut(f"Blocked '{directive}' from '{_host(blocked)}'", 8192)
+        return f"Blocked {scheme} '{directive}'"
+    return f"Blocked '{directive}' from '{_host(blocked)}'"
 
 
 def _host(url: str) -> str:

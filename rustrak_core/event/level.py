@@ -6,10 +6,10 @@ DEFAULT_LEVEL: Final = "error"
 DEFAULT_PLATFORM: Final = "other"
 
 LEVELS: Final = frozenset({"fatal", "error", "warning", "info", "debug"})
-PLATFORMS: Final = frozenset(
-    "as3 c cfml cocoa csharp elixir go groovy haskell java javascript native node objc other perl php python "
-    "ruby".split()
-)
+PLATFORMS: Final = frozenset({
+    "as3", "c", "cfml", "cocoa", "csharp", "elixir", "go", "groovy", "haskell", "java", "javascript", "native", "node",
+    "objc", "other", "perl", "php", "python", "ruby",
+})  # fmt: skip
 _ALIASES = {"log": "info", "critical": "fatal", 10: "debug", 20: "info", 30: "warning", 40: "error", 50: "fatal"}
 
 

@@ -80,9 +80,7 @@ def interpolate(template: str, params: Any) -> str:
     return "".join([*pieces, template[done:]])
 
 
-def _fill(
-    matches: Iterator[re.Match[str]], params: list[Any] | dict[str, Any]
-) -> Iterator[tuple[re.Match[str], str]]:
+def _fill(matches: Iterator[re.Match[str]], params: list[Any] | dict[str, Any]) -> Iterator[tuple[re.Match[str], str]]:
     """Yield each placeholder with the text that goes there."""
     position = 0
     for match in matches:

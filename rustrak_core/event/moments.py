@@ -35,7 +35,7 @@ def _from_iso(text: str) -> datetime | None:
 
 
 def event_time(value: Any, received_at: datetime) -> datetime:
-    """Return the event time that columns hold: *value*'s, or *received_at* where that is unreadable or too far ahead."""
+    """Return the event time that columns hold: *value*, or *received_at* where that is unreadable or too far ahead."""
     read = moment(value)
     return received_at if read is None or read - received_at > FUTURE_TOLERANCE else read
 

@@ -1,4 +1,8 @@
-"""What names an event: the last exception's type and value, else its message."""
+"""What names an event: the last exception's type and value, else its message.
+
+An exception without a type is how today's JavaScript SDKs send a plain message with the stack that led to it: it
+counts as a message.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,7 +17,6 @@ from rustrak_core.event.scalars import cut
 
 _TYPE_MAX = 256
 _MESSAGE_TYPE: Final = "Message"
-_UNTYPED: Final = "Error"
 
 
 @attrs.frozen
@@ -21,27 +24,30 @@ class Title:
     """What names an event, as columns hold it.
 
     Attributes:
-        type: The exception's type, else ``Message`` or ``CSP``; ``Error`` for an exception that names none.
-        message: The exception's value, else the message with its parameters filled in; ``""`` where there is none.
+        type: The exception's type; ``Message`` or ``CSP`` where none is named.
+        message: The exception's value, or the message with its parameters filled in; ``""`` where there is none.
         constant: The message before its parameters were filled in, where the SDK sent that; else *message*.
-        exception: The exception that names the event, as sent; None without one.
+        exception: The last exception, as sent; None without one.
+        is_exception: Whether the exception, and not a message, names the event.
     """
 
     type: str
     message: str
     constant: str
     exception: Mapping[str, Any] | None = None
+    is_exception: bool = False
 
 
 def title_of(payload: Mapping[str, Any], kind: str = EventKind.EVENT) -> Title:
     """Return what names the event *payload*, which came as *kind*."""
     exception = last_exception(payload)
-    if exception is not None:
-        name, value = type_and_value(exception)
+    name, value = (None, None) if exception is None else type_and_value(exception)
+    if name is not None:
         text = cut(value or "", MESSAGE_MAX)
-        return Title(cut(name or _UNTYPED, _TYPE_MAX), text, text, exception)
+        return Title(cut(name, _TYPE_MAX), text, text, exception, is_exception=True)
     name = csp.TYPE if kind == EventKind.CSP else _MESSAGE_TYPE
     message = read_message(payload)
     if message is None:
-        return Title(name, "", "")
-    return Title(name, cut(message.formatted, MESSAGE_MAX), cut(message.constant, MESSAGE_MAX))
+        text = cut(value or "", MESSAGE_MAX)
+        return Title(name, text, text, exception)
+    return Title(name, cut(message.formatted, MESSAGE_MAX), cut(message.constant, MESSAGE_MAX), exception)

@@ -33,7 +33,7 @@ class MessageMechanism:
     def parts(self, subject: Subject) -> Sequence[Part]:
         """Return type, first line and transaction."""
         title = subject.title
-        kind, text = _EXCEPTION_SOURCES if title.exception is not None else _MESSAGE_SOURCES
+        kind, text = _EXCEPTION_SOURCES if title.is_exception else _MESSAGE_SOURCES
         line = title.constant.strip().partition("\n")[0].rstrip()
         return (
             Part("type", title.type, kind),
@@ -43,7 +43,10 @@ class MessageMechanism:
 
 
 _EXCEPTION_SOURCES = ("the last exception's `type`", "the first line of the last exception's `value`")
-_MESSAGE_SOURCES = ("an event without an exception", "the first line of the message, before its parameters")
+_MESSAGE_SOURCES = (
+    "the kind of event, no exception being named",
+    "the first line of the message, before its parameters",
+)
 
 MECHANISMS: Final[Mapping[str, Mechanism]] = {mechanism.name: mechanism for mechanism in (MessageMechanism(),)}
 """All mechanisms that this version knows, by name."""

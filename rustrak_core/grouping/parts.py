@@ -58,8 +58,8 @@ def hash_parts(mechanism: str, parts: Iterable[Part]) -> str:
 
     Each text is preceded by its length, so that where one ends is never in doubt.
     """
-    hashed = hashlib.blake2b(digest_size=16)
-    for text in (mechanism, *(text for part in parts for text in (part.name, part.value))):
-        raw = text.encode(errors="surrogatepass")
-        hashed.update(b"%d:%b," % (len(raw), raw))
-    return hashed.hexdigest()
+    texts = [mechanism]
+    for part in parts:
+        texts += (part.name, part.value)
+    framed = "".join([f"{len(text)}:{text}," for text in texts])
+    return hashlib.blake2b(framed.encode(errors="surrogatepass"), digest_size=16).hexdigest()
