@@ -320,7 +320,7 @@ class Tracker:
             UnknownEventError: there is no such event.
         """
         stored = self.event(event_id, project=project)
-        return grouping.explain(event_to_json(stored), stored.key)
+        return grouping.explain(event_to_json(stored), stored.key, kind=stored.kind)
 
     # --- tokens, for whoever mounts the HTTP API ---------------------------------------------------------------
 

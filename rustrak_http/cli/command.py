@@ -1,7 +1,6 @@
 """The root of the ``rustrak`` command, and the group that loads a command's module only when it is asked for."""
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
@@ -45,6 +44,8 @@ class LazyGroup(click.Group):
 def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click calls it so
     if not wanted or ctx.resilient_parsing:
         return
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         number = version("rustrak")
     except PackageNotFoundError:  # run from a tree that was never installed

@@ -3,12 +3,9 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import click
-
-WIDE = 400
-"""Columns of a table that no terminal shows: wide enough that ``rustrak issues | grep`` sees whole rows."""
 
 
 def print_json(value: Any) -> None:
@@ -37,34 +34,40 @@ def safe(text: object, *, newlines: bool = False) -> str:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Print a table, as wide as the terminal; where stdout is none, in plain columns that are never cut.
+    """Print a table as wide as the terminal; where stdout is none, in plain columns that are never cut.
 
     Args:
         columns: The headings; the last column takes the room that is left.
         rows: A cell for each column.
         right: Headings of columns that are aligned to the right.
     """
+    cells = [[safe(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(columns, cells, right)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in [columns, *cells]:
+        padded = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, cell, width in zip(columns, row, widths, strict=True)
+        )
+        click.echo("  ".join(padded).rstrip())
+
+
+def _print_rich(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
-    table = Table(
-        box=SIMPLE_HEAD if terminal else None, pad_edge=False, header_style="bold" if terminal else "", padding=(0, 1)
-    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
-        last = column == columns[-1]
-        table.add_column(
-            column,
-            justify="right" if column in right else "left",
-            no_wrap=True,
-            overflow="ellipsis" if terminal else "ignore",
-            ratio=1 if last and terminal else None,
-        )
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        ratio = 1 if column == columns[-1] else None
+        table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", ratio=ratio)
     for row in rows:
-        table.add_row(*(Text(safe(cell)) for cell in row))
-    Console(width=None if terminal else WIDE, soft_wrap=not terminal, highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
 
 
 def ago(moment: datetime, now: datetime) -> str:
