@@ -13,7 +13,8 @@ def print_json(value: Any) -> None:
     from rustrak_core.jsontext import dumps
 
     sys.stdout.flush()
-    click.get_binary_stream("stdout").write(dumps(value) + b"\n")
+    sys.stdout.buffer.write(dumps(value) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def print_list(rows: Iterable[dict[str, Any]]) -> None:
@@ -54,17 +55,21 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, rig
         click.echo("  ".join(padded).rstrip())
 
 
-def _print_rich(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str]) -> None:
+def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
+    for index, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        ratio = 1 if column == columns[-1] else None
-        table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", ratio=ratio)
+        if index < len(columns) - 1:
+            width = max(cell_len(cell) for cell in (column, *(row[index] for row in rows)))
+            table.add_column(column, justify=justify, no_wrap=True, min_width=width)
+        else:
+            table.add_column(column, overflow="fold" if column == "DSN" else "ellipsis", no_wrap=column != "DSN")
     for row in rows:
         table.add_row(*map(Text, row))
     Console(highlight=False).print(table)
