@@ -1,0 +1,49 @@
+"""Where this server is reached: as configured, else as the request says. Forwarding headers are not trusted."""
+
+import re
+from urllib.parse import quote, urlsplit
+
+import falcon
+
+from rustrak_core.errors import ConfigurationError
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class BaseUrl:
+    """Gives the URL under which our paths begin, without a slash at its end.
+
+    Args:
+        public_url: As applications reach the server, with a path where it is mounted under one; None takes each
+            request's own scheme, host and mount point.
+
+    Raises:
+        ConfigurationError: *public_url* is not such a URL.
+    """
+
+    def __init__(self, public_url: str | None) -> None:
+        self._public = None if public_url is None else _checked(public_url)
+
+    def of(self, req: falcon.Request) -> str:
+        """Return the URL as the sender of *req* may use it."""
+        if self._public is not None:
+            return self._public
+        env = req.env
+        host = env.get("HTTP_HOST") or ""
+        if not _HOST.fullmatch(host):
+            host = f"{env['SERVER_NAME']}:{env['SERVER_PORT']}"
+        mounted_at = env.get("SCRIPT_NAME", "").encode("latin-1", "replace").rstrip(b"/")
+        return f"{env['wsgi.url_scheme']}://{host}{quote(mounted_at)}"
+
+
+def _checked(public_url: str) -> str:
+    url = public_url.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+        good = good and not parts.query and not parts.fragment and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigurationError("public_url: must be as in https://errors.example.com, with a path at most")
+    return url

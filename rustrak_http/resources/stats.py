@@ -1,0 +1,90 @@
+"""``/api/projects/{project_id}/stats``: what became of every event, day by day."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+import falcon
+
+from rustrak_core.accepted import Count, Outcome
+from rustrak_core.errors import InvalidInputError
+from rustrak_core.ports import CounterStore, Spool
+from rustrak_http.answers import answer
+from rustrak_http.paths import project_id
+from rustrak_http.query import day
+
+RANGE_DAYS_MAX = 366
+_RANGE_DAYS_DEFAULT = 30
+_EVENT_CATEGORIES = frozenset({"default", "error", "security"})
+_OUTCOMES = tuple(
+    outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED}
+)
+
+
+@attrs.define(kw_only=True)
+class _Day:
+    outcomes: dict[str, int] = attrs.Factory(lambda: dict.fromkeys(_OUTCOMES, 0))
+    sdk_dropped: dict[str, int] = attrs.Factory(dict)
+    queued: int = 0
+
+
+class StatsResource:
+    """``/api/projects/{project_id}/stats``: counters that add up.
+
+    For each day, received = stored + duplicate + filtered + rate_limited + invalid + too_large + shed + deleted +
+    quarantined + queued.
+    """
+
+    def __init__(self, store: CounterStore, *, spool: Spool | None, clock: Callable[[], dt.datetime]) -> None:
+        self._store = store
+        self._spool = spool
+        self._clock = clock
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
+        """Answer with a row for each day that has anything, the newest first."""
+        project = _project_id(project_id)
+        since, until = _range(day(req, "since"), day(req, "until"), self._clock().astimezone(dt.UTC).date())
+        ledger = self._store.ledger(project, since=since, until=until)
+        # Behind the positions that this very ledger was read with, or an event would be counted twice or not at all.
+        queued = {} if self._spool is None else self._spool.queued(project, ledger.positions)
+        days = _by_day(ledger.counts)
+        for date, number in queued.items():
+            if since <= date <= until and number:
+                days.setdefault(date, _Day()).queued = number
+        answer(resp, {"data": [_to_json(date, days[date]) for date in sorted(days, reverse=True)]})
+
+
+_project_id = project_id  # falcon gives path parameters by name, and that name is taken within the methods
+
+
+def _range(since: dt.date | None, until: dt.date | None, today: dt.date) -> tuple[dt.date, dt.date]:
+    until = until or max(today, since or today)
+    if since is None:
+        since = dt.date.fromordinal(max(1, until.toordinal() - _RANGE_DAYS_DEFAULT + 1))
+    if since > until:
+        raise InvalidInputError("since", "must not be after `until`")
+    if (until - since).days >= RANGE_DAYS_MAX:
+        raise InvalidInputError("since", f"at most {RANGE_DAYS_MAX} days at once; give `until` too")
+    return since, until
+
+
+def _by_day(counts: Iterable[Count]) -> dict[dt.date, _Day]:
+    days: dict[dt.date, _Day] = {}
+    for count in counts:
+        row = days.setdefault(count.day, _Day())
+        if count.outcome is Outcome.SDK_DROPPED:
+            row.sdk_dropped[count.reason] = row.sdk_dropped.get(count.reason, 0) + count.quantity
+        elif count.category in _EVENT_CATEGORIES and count.outcome.value in row.outcomes:
+            row.outcomes[count.outcome.value] += count.quantity
+    return days
+
+
+def _to_json(date: dt.date, row: _Day) -> dict[str, Any]:
+    return {
+        "day": date.isoformat(),
+        "received": sum(row.outcomes.values()) + row.queued,
+        **row.outcomes,
+        "queued": row.queued,
+        "sdk_dropped": row.sdk_dropped,
+    }
