@@ -34,16 +34,19 @@ def safe(text: object, *, newlines: bool = False) -> str:
     )
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), whole: bool = False
+) -> None:
     """Print a table as wide as the terminal; where stdout is none, in plain columns that are never cut.
 
     Args:
         columns: The headings; the last column takes the room that is left.
         rows: A cell for each column.
         right: Headings of columns that are aligned to the right.
+        whole: Cut nothing in a terminal either, since somebody will copy it.
     """
     cells = [[safe(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not whole:
         _print_rich(columns, cells, right)
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
@@ -69,7 +72,7 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
             width = max(cell_len(cell) for cell in (column, *(row[index] for row in rows)))
             table.add_column(column, justify=justify, no_wrap=True, min_width=width)
         else:
-            table.add_column(column, overflow="fold" if column == "DSN" else "ellipsis", no_wrap=column != "DSN")
+            table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(*map(Text, row))
     Console(highlight=False).print(table)

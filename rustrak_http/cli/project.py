@@ -79,6 +79,7 @@ def list_projects(*, public_url: str | None, place: Place, as_json: bool) -> Non
                 for row in rows
             ),
             right=("ID", "ISSUES", "EVENTS"),
+            whole=True,
         )
 
 
