@@ -18,6 +18,8 @@ KeyId = tuple[int, bytes, str]
 """A grouping key of a project: project, value, mechanism."""
 EventKey = tuple[int, bytes]
 """An event of a project: project, event id."""
+FacetKey = tuple[int, str, str]
+"""A facet: issue, key, value."""
 CounterKey = tuple[int, int, str, str, str]
 """A counter: project, day since 1970-01-01, category, outcome, reason."""
 
@@ -130,12 +132,19 @@ class Batch:
             for decision in self._decisions
         ]
 
-    def facets(self) -> dict[tuple[int, str], dict[str, int]]:
-        """Return what the stored events add to facets: how many events for each (issue, key) and value."""
-        sums: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    def facets(self) -> dict[FacetKey, int]:
+        """Return what the stored events add to facets: how many events for each (issue, key, value)."""
+        raw: dict[FacetKey, int] = {}
         for filing in self.filings:
-            for key, value in filing.event.facets():
-                sums[filing.issue.id, key][value] += 1
+            issue_id = filing.issue.id
+            for key, value in filing.event.source.facets():
+                facet = (issue_id, key, value)
+                raw[facet] = raw.get(facet, 0) + 1
+        # Cleaned here, where most of them have fallen together.
+        sums: dict[FacetKey, int] = {}
+        for (issue_id, key, value), count in raw.items():
+            facet = (issue_id, clean(key, 204), clean(value, 200))
+            sums[facet] = sums.get(facet, 0) + count
         return sums
 
     def users(self) -> dict[int, set[bytes]]:

@@ -158,10 +158,6 @@ class Filed:
         """The day of receipt, as days since 1970-01-01."""
         return self.received_at // 86_400_000_000
 
-    def facets(self) -> list[tuple[str, str]]:
-        """What lists filter by, as `Digested.facets`, cut and cleaned."""
-        return [(clean(key, 204), clean(value, 200)) for key, value in self.source.facets()]
-
     def open(self, issue_id: int, number: int) -> IssueRow:
         """Return a new issue that this event opens; the event is yet to be added."""
         return IssueRow(

@@ -330,11 +330,10 @@ class MemoryStore(Store):
         for filing in batch.filings:
             key = _event_key(filing.event)
             self._events[key] = self._events_of[filing.issue.id][key] = filing
-        for facet, values in batch.facets().items():
-            known = self._facets[facet]
-            for value, count in values.items():
-                if value in known or len(known) < VALUES_MAX:
-                    known[value] = known.get(value, 0) + count
+        for (issue_id, key, value), count in batch.facets().items():
+            known = self._facets[issue_id, key]
+            if value in known or len(known) < VALUES_MAX:
+                known[value] = known.get(value, 0) + count
         for issue_id, users in batch.users().items():
             self._users[issue_id] |= users
             self._issues[issue_id].user_count = len(self._users[issue_id])

@@ -219,6 +219,7 @@ def _server_engine(url: URL) -> Engine:
         pool_timeout=BUSY_TIMEOUT_S,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
+        paramstyle="format",  # values by position, see `rustrak_storage.sql.bulk`
         connect_args={name: value for name, value in arguments.items() if name not in url.query},
     )
 

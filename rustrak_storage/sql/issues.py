@@ -135,7 +135,7 @@ def _conditions(query: IssueQuery) -> Iterator[ColumnElement[bool]]:
 
 
 def _facets(connection: Connection, query: IssueQuery) -> Iterator[ColumnElement[bool]]:
-    """Yield what each facet asks for: of a rare value its issues, of a frequent one a look at each issue of the list."""
+    """Yield what each facet asks for: a rare value's issues, else a look at each issue of the list."""
     table = schema.facet
     wanted = [("environment", query.environment), ("release", query.release), ("level", query.level)]
     wanted += [(f"tag:{key}", value) for key, value in query.tags]

@@ -6,6 +6,7 @@ one writer at a time and short ids leave no gaps), which events are stored, the 
 """
 
 from collections.abc import Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -16,24 +17,30 @@ from rustrak_core.errors import StalePositionError
 from rustrak_core.ports import Recorded
 from rustrak_storage.batch import Batch, EventKey, KeyId, ProjectRow
 from rustrak_storage.filing import Filed, IssueRow, filed
-from rustrak_storage.sql import payloads, schema
+from rustrak_storage.sql import bulk, payloads, schema
 from rustrak_storage.sql.chunks import chunks
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.facets import Known, add_facets, add_users
 from rustrak_storage.sql.ids import allocate
 from rustrak_storage.sql.rows import (
+    ISSUE_COLUMNS,
     issue_row,
-    issue_values,
     pairs_json,
     project_row,
-    select_issues,
     select_projects,
     user_json,
 )
 from rustrak_storage.sql.upsert import adding
 from rustrak_storage.texts import clean_or_none
 
-_FIXED = frozenset({"id", "project_id", "number"})
+# What events change in an issue, and in a project.
+_ISSUE_CHANGES = tuple(name for name in ISSUE_COLUMNS if name not in {"id", "project_id", "number"})
+_PROJECT_CHANGES = ("event_count", "issue_count", "last_number")
+_STORED = ("id", "project_id", "event_id", "issue_id")
+_KEY = ("project_id", "value", "mechanism", "issue_id")
+_COUNTER = ("project_id", "day", "category", "outcome", "reason")
+_PAYLOAD = ("event", "codec", "dictionary", "size", "data")
+_EVENT = tuple(column.name for column in schema.event.columns)
 # Columns are set by the names of the values given.
 _UPDATE_ISSUE = update(schema.issue).where(schema.issue.c.id == bindparam("b_id"))
 _UPDATE_PROJECT = update(schema.project).where(schema.project.c.id == bindparam("b_id"))
@@ -41,6 +48,9 @@ _INSERT_EVENT = insert(schema.event)
 _INSERT_PAYLOAD = insert(schema.payload)
 _INSERT_ISSUE = insert(schema.issue)
 _INSERT_KEY = insert(schema.grouping_key)
+_issue_values = attrgetter(*ISSUE_COLUMNS)
+_issue_changes = attrgetter(*_ISSUE_CHANGES, "id")
+_project_changes = attrgetter(*_PROJECT_CHANGES, "id")
 
 
 class Recorder:
@@ -87,16 +97,14 @@ class Recorder:
         _write_events(connection, batch, payload_of)
         add_facets(connection, batch, fresh, self._known, learned)
         _write_projects(connection, batch)
-        add_counters(connection, batch)
+        _add_counters(connection, batch)
 
 
-def add_counters(connection: Connection, batch: Batch) -> None:
-    """Add the batch's counters to those kept."""
-    if batch.counters:
-        names = ("project_id", "day", "category", "outcome", "reason")
-        # In one order in every process, so that none waits for another crosswise.
-        rows = [{**dict(zip(names, key, strict=True)), "quantity": n} for key, n in sorted(batch.counters.items())]
-        connection.execute(adding(connection.dialect.name, schema.counter, "quantity"), rows)
+def _add_counters(connection: Connection, batch: Batch) -> None:
+    # In one order in every process, so that none waits for another crosswise.
+    rows = [(*key, quantity) for key, quantity in sorted(batch.counters.items())]
+    add = adding(connection.dialect.name, schema.counter, "quantity")
+    bulk.write(connection, add, (*_COUNTER, "quantity"), rows)
 
 
 def _advance(connection: Connection, advance: SpoolAdvance) -> None:
@@ -132,22 +140,18 @@ def _load(connection: Connection, events: Sequence[Filed], projects: dict[int, P
 
 def _stored(connection: Connection, events: Sequence[Filed]) -> tuple[dict[EventKey, int], list[int]]:
     """Return the issues of events that are stored, and the rows of those whose issue was deleted."""
-    table, issue = schema.event, schema.issue
     wanted = {(event.project_id, event.event_id) for event in events}
-    stored: dict[EventKey, int] = {}
-    replaced: list[int] = []
-    columns = (table.c.id, table.c.project_id, table.c.event_id, table.c.issue_id, issue.c.deleted_at)
-    joined = select(*columns).select_from(table.join(issue, issue.c.id == table.c.issue_id))
-    for chunk in chunks({event_id for _project, event_id in wanted}):
-        for row in connection.execute(joined.where(table.c.event_id.in_(chunk))):
-            key = (row.project_id, bytes(row.event_id))
-            if key not in wanted:
-                continue
-            if row.deleted_at is None:
-                stored[key] = row.issue_id
-            else:
-                replaced.append(row.id)
-    return stored, replaced
+    event_ids = {event_id for _project, event_id in wanted}
+    found = [
+        (number, (project, bytes(event_id)), issue)
+        for number, project, event_id, issue in bulk.find(connection, schema.event, _STORED, ("event_id",), event_ids)
+        if (project, bytes(event_id)) in wanted
+    ]
+    issues = {issue for _number, _key, issue in found}
+    kept = bulk.find(connection, schema.issue, ("id", "deleted_at"), ("id",), issues)
+    alive = {issue for issue, deleted_at in kept if deleted_at is None}
+    stored = {key: issue for _number, key, issue in found if issue in alive}
+    return stored, [number for number, _key, issue in found if issue not in alive]
 
 
 def _remove(connection: Connection, rows: Sequence[int]) -> None:
@@ -158,90 +162,68 @@ def _remove(connection: Connection, rows: Sequence[int]) -> None:
 
 
 def _keys(connection: Connection, events: Sequence[Filed]) -> dict[KeyId, IssueRow]:
-    table = schema.grouping_key
     wanted = {(event.project_id, value, mechanism) for event in events for value, mechanism in event.keys}
+    values = {value for _project, value, _mechanism in wanted}
     found: dict[KeyId, int] = {}
-    for chunk in chunks({value for _project, value, _mechanism in wanted}):
-        for row in connection.execute(select(table).where(table.c.value.in_(chunk))):
-            key = (row.project_id, bytes(row.value), row.mechanism)
-            if key in wanted:
-                found[key] = row.issue_id
-    issues: dict[int, IssueRow] = {}
-    for chunk in chunks(set(found.values())):
-        query = select_issues().where(schema.issue.c.id.in_(chunk))
-        issues.update((row.id, issue_row(row)) for row in connection.execute(query))
+    for project, value, mechanism, issue in bulk.find(connection, schema.grouping_key, _KEY, ("value",), values):
+        key = (project, bytes(value), mechanism)
+        if key in wanted:
+            found[key] = issue
+    rows = bulk.find(connection, schema.issue, ISSUE_COLUMNS, ("id",), set(found.values()))
+    issues = {row.id: row for row in map(issue_row, rows)}
     return {key: issues[number] for key, number in found.items()}
 
 
 def _write_issues(connection: Connection, batch: Batch) -> None:
-    if batch.opened:
-        connection.execute(_INSERT_ISSUE, [issue_values(row) for row in batch.opened])
-    if batch.touched:
-        rows = [{**issue_values(row), "b_id": number} for number, row in sorted(batch.touched.items())]
-        for row in rows:
-            for name in _FIXED:
-                del row[name]
-        connection.execute(_UPDATE_ISSUE, rows)
-    if batch.new_keys:
-        keys = [
-            {"project_id": project, "value": value, "mechanism": mechanism, "issue_id": row.id}
-            for (project, value, mechanism), row in sorted(batch.new_keys.items(), key=lambda entry: entry[0])
-        ]
-        connection.execute(_INSERT_KEY, keys)
+    bulk.write(connection, _INSERT_ISSUE, ISSUE_COLUMNS, [_issue_values(row) for row in batch.opened])
+    touched = [_issue_changes(row) for _number, row in sorted(batch.touched.items())]
+    bulk.write(connection, _UPDATE_ISSUE, (*_ISSUE_CHANGES, "b_id"), touched)
+    keys = [(*key, row.id) for key, row in sorted(batch.new_keys.items(), key=itemgetter(0))]
+    bulk.write(connection, _INSERT_KEY, _KEY, keys)
 
 
 def _write_projects(connection: Connection, batch: Batch) -> None:
-    touched = {filing.event.project_id for filing in batch.filings}
-    rows = [
-        {
-            "b_id": number,
-            "event_count": batch.projects[number].event_count,
-            "issue_count": batch.projects[number].issue_count,
-            "last_number": batch.projects[number].last_number,
-        }
-        for number in sorted(touched)
-    ]
-    if rows:
-        connection.execute(_UPDATE_PROJECT, rows)
+    touched = sorted({filing.event.project_id for filing in batch.filings})
+    rows = [_project_changes(batch.projects[number]) for number in touched]
+    bulk.write(connection, _UPDATE_PROJECT, (*_PROJECT_CHANGES, "b_id"), rows)
 
 
 def _write_events(connection: Connection, batch: Batch, payload_of: dict[int, tuple[str, bytes]]) -> None:
-    if not batch.filings:
-        return
     numbers = allocate(connection, schema.event, len(batch.filings))
-    events: list[dict[str, Any]] = []
-    bodies: list[dict[str, Any]] = []
+    events: list[tuple[Any, ...]] = []
+    bodies: list[tuple[Any, ...]] = []
     for number, filing in zip(numbers, batch.filings, strict=True):
-        event, source = filing.event, filing.event.source
+        event = filing.event
         events.append(_event_values(number, event, filing.issue.id, filing.key))
         codec, data = payload_of[id(event)]
-        bodies.append({"event": number, "codec": codec, "dictionary": None, "size": len(source.payload), "data": data})
-    connection.execute(_INSERT_EVENT, events)
-    connection.execute(_INSERT_PAYLOAD, bodies)
+        bodies.append((number, codec, None, len(event.source.payload), data))
+    bulk.write(connection, _INSERT_EVENT, _EVENT, events)
+    bulk.write(connection, _INSERT_PAYLOAD, _PAYLOAD, bodies)
 
 
-def _event_values(number: int, event: Filed, issue_id: int, key: tuple[bytes, str]) -> dict[str, Any]:
+def _event_values(number: int, event: Filed, issue_id: int, key: tuple[bytes, str]) -> tuple[Any, ...]:
+    """Return a row of the table of events, its columns in their order."""
     source = event.source
-    return {
-        "id": number,
-        "project_id": event.project_id,
-        "event_id": event.event_id,
-        "issue_id": issue_id,
-        "timestamp": event.timestamp,
-        "received_at": event.received_at,
-        "mechanism": key[1],
-        "grouping_value": key[0],
-        "kind": source.kind,
-        "type": event.type,
-        "message": event.message,
-        "culprit": event.culprit,
-        "level": event.level,
-        "platform": event.platform,
-        "environment": event.environment,
-        "release": event.release,
-        "user": user_json(source.user),
-        "tags": pairs_json(source.tags),
-        "remote_addr": clean_or_none(source.remote_addr, 64),
-        "sdk_client": clean_or_none(source.sdk_client, 255),
-        "hints": pairs_json(source.hints),
-    }
+    return (
+        number,
+        event.project_id,
+        event.event_id,
+        issue_id,
+        event.timestamp,
+        event.received_at,
+        key[1],
+        key[0],
+        source.kind,
+        event.type,
+        event.message,
+        event.culprit,
+        event.level,
+        event.platform,
+        event.environment,
+        event.release,
+        user_json(source.user),
+        pairs_json(source.tags),
+        clean_or_none(source.remote_addr, 64),
+        clean_or_none(source.sdk_client, 255),
+        pairs_json(source.hints),
+    )

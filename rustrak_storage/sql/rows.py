@@ -39,11 +39,6 @@ def project_row(row: Row[Any]) -> ProjectRow:
     return ProjectRow(**dict(zip(PROJECT_COLUMNS, row, strict=True)))
 
 
-def issue_values(row: IssueRow) -> dict[str, Any]:
-    """Return the columns of an issue."""
-    return {name: getattr(row, name) for name in ISSUE_COLUMNS}
-
-
 def token(row: Row[Any]) -> Token:
     """Return the token in a whole row of its table."""
     return Token(

@@ -1,0 +1,69 @@
+"""Many rows at once, with statements that are compiled once.
+
+SQLAlchemy makes a dictionary of bound values for every row, and writes a new statement for every length of an ``IN``.
+For thousands of rows a second that costs more than the database does; so here a statement is compiled once a dialect,
+rows are tuples that go to the driver as they are, and lists are filled up to a few lengths.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Executable, Table
+
+_LENGTHS = (8, 64, 256)
+Rows = Sequence[tuple[Any, ...]]
+
+
+def write(connection: Connection, statement: Executable, names: tuple[str, ...], rows: Rows) -> None:
+    """Execute *statement* once for each of *rows*, whose values have the *names* of bound values, in that order."""
+    if rows:
+        sql, arrange = _compiled(connection.dialect, statement, names)
+        connection.exec_driver_sql(sql, [arrange(row) for row in rows] if arrange is not None else list(rows))
+
+
+def find(
+    connection: Connection, table: Table, result: tuple[str, ...], by: tuple[str, ...], values: Collection[Any]
+) -> Iterator[Any]:
+    """Yield the columns *result* of those rows of *table* whose columns *by* are among *values*.
+
+    A value is a tuple where *by* has several columns.
+    """
+    for chunk in _filled(values):
+        sql = _find_sql(connection.dialect, table, result, by, len(chunk))
+        bound = tuple(chunk) if len(by) == 1 else tuple(part for value in chunk for part in value)
+        yield from connection.exec_driver_sql(sql, bound)
+
+
+def _filled(values: Collection[Any]) -> Iterator[list[Any]]:
+    """Yield *values* in lists of a few lengths only, the last value repeated to fill one up."""
+    rest = list(values)
+    while rest:
+        size = next((length for length in _LENGTHS if len(rest) <= length), _LENGTHS[-1])
+        chunk, rest = rest[:size], rest[size:]
+        yield chunk + [chunk[-1]] * (size - len(chunk))
+
+
+@cache
+def _compiled(
+    dialect: Dialect, statement: Any, names: tuple[str, ...]
+) -> tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]] | None]:
+    """Return the statement's text, and how to arrange a row for it; None where it is arranged so already."""
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    order = [names.index(name) for name in compiled.positiontup]
+    return str(compiled), None if order == list(range(len(names))) else itemgetter(*order)
+
+
+@cache
+def _find_sql(dialect: Dialect, table: Table, result: tuple[str, ...], by: tuple[str, ...], count: int) -> str:
+    # Names are ours and quoted; values are bound.
+    quote = dialect.identifier_preparer.quote
+    mark = "?" if dialect.paramstyle == "qmark" else "%s"
+    one = mark if len(by) == 1 else f"({', '.join([mark] * len(by))})"
+    wanted = ", ".join([one] * count)
+    if len(by) > 1 and dialect.name == "sqlite":
+        wanted = f"VALUES {wanted}"
+    left = ", ".join(map(quote, by))
+    columns = ", ".join(map(quote, result))
+    return f"SELECT {columns} FROM {quote(table.name)} WHERE ({left}) IN ({wanted})"  # noqa: S608 - see above
