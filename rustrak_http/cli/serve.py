@@ -19,7 +19,15 @@ from rustrak_core.project import Project
 from rustrak_core.receive import Limits
 from rustrak_core.token import token_hash
 from rustrak_http.cli.logs import log_to_stderr
-from rustrak_http.cli.options import Place, json_option, open_configured_store, option, public_url_option, with_place
+from rustrak_http.cli.options import (
+    Place,
+    json_option,
+    open_configured_store,
+    option,
+    public_url_option,
+    remember_public_url,
+    with_place,
+)
 from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, HttpServer, listen
 from rustrak_http.shapes import dsn_text, project_to_json
 from rustrak_http.supervisor import ChildState, Supervisor
@@ -128,6 +136,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
         trusted_proxy=settings.trusted_proxy,
     )
     url = settings.public_url or local_url(settings.host, server.port)
+    remember_public_url(settings.place, url)
     first = _first_start(store)
     _stop_on_signal(server)
     supervisor.start()
