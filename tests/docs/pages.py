@@ -1,6 +1,8 @@
 """README and documentation as pages with blocks of code."""
 
+import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,3 +59,14 @@ def blocks_of(page: str) -> list[Block]:
 
 
 ALL = [block for page in PAGES for block in blocks_of(page)]
+
+
+def shell_env(folder: Path) -> dict[str, str]:
+    """Return an environment with a data directory in *folder*, and with `rustrak` on the path, installed or not."""
+    command = folder / "bin" / "rustrak"
+    if not command.exists():
+        command.parent.mkdir()
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rustrak_http.cli "$@"\n')
+        command.chmod(0o755)
+    paths = os.pathsep.join([str(command.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PATH": paths, "PYTHONPATH": str(ROOT), "RUSTRAK_DATA_DIR": str(folder / "data")}

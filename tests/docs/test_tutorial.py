@@ -1,7 +1,6 @@
 """The tutorial, done as a reader does it: a server, its snippet, and every command."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.docs.pages import PYTHONS, SHELLS, TUTORIAL, blocks_of
+from tests.docs.pages import PYTHONS, SHELLS, TUTORIAL, blocks_of, shell_env
 
 KEY = "a1b2c3d4e5f67890abcdef1234567890"
 TOKEN = "a1b2c3d4e5f67890a1b2c3d4e5f67890a1b2c3d4"
@@ -47,17 +46,21 @@ class Reader:
         return code
 
     def _run(self, command: list[str]) -> str:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        env = os.environ | {"PATH": path, "RUSTRAK_DATA_DIR": str(self._folder / "data")}
         return subprocess.run(
-            command, cwd=self._folder, env=env, check=True, stdout=subprocess.PIPE, text=True, timeout=60
+            command,
+            cwd=self._folder,
+            env=shell_env(self._folder),
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
         ).stdout
 
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
     """Step 1 is done: the server runs, and has printed its first project."""
-    env = os.environ | {"RUSTRAK_DATA_DIR": str(tmp_path / "data"), "RUSTRAK_PORT": "0"}
+    env = shell_env(tmp_path) | {"RUSTRAK_PORT": "0"}
     command = [sys.executable, "-m", "rustrak_http.cli", "serve", "--json"]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
