@@ -7,10 +7,12 @@ test could not fail.
 import base64
 import gzip
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 CLIENTS = sorted(folder.name for folder in SAMPLES.iterdir() if folder.is_dir())
@@ -54,14 +56,24 @@ class Request:
         return self.body
 
     def event(self) -> dict[str, Any] | None:
-        """Return the event in it, or None where there is none."""
+        """Return the event in it, or None where there is none; lone surrogates are U+FFFD, as in all that we answer."""
         if self.method != "POST":
             return None
         body = self.decoded()
         if "/store/" in self.target:
-            payload: dict[str, Any] = json.loads(body)
-            return payload
-        return next((json.loads(data) for kind, data in _items(body) if kind == "event"), None)
+            return _loads(body)
+        return next((_loads(data) for kind, data in _items(body) if kind == "event"), None)
+
+    @property
+    def event_hex(self) -> str | None:
+        """The event id as answers show it."""
+        return self.event_id and UUID(self.event_id).hex
+
+
+def _loads(data: bytes) -> dict[str, Any]:
+    text = json.dumps(json.loads(data), ensure_ascii=False)
+    payload: dict[str, Any] = json.loads(re.sub("[\ud800-\udfff]", "\ufffd", text))
+    return payload
 
 
 def requests_of(client: str) -> list[Request]:
@@ -111,12 +123,15 @@ class Facts:
 
 
 def facts_of(payload: dict[str, Any]) -> Facts:
-    """Return what an event holds, in whichever of the recorded forms; also of the API's answer."""
+    """Return what an event holds, in whichever of the recorded forms; also of the API's answer.
+
+    A message with a stack (``attach_stacktrace``) comes as an exception without a type, and is a ``Message``.
+    """
     exceptions = _values(payload.get("exception"))
     last = exceptions[-1] if exceptions else {}
     level = payload.get("level", "error")
     return Facts(
-        type=str(last.get("type") or "Error") if exceptions else "Message",
+        type=str(last.get("type") or "Message"),
         message=str(last.get("value") or "") if exceptions else _message(payload),
         level=_RAVEN_LEVELS.get(level, level),
         tags=_tags(payload.get("tags")),
