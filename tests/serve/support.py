@@ -63,9 +63,10 @@ class Served:
 
     def wait(self, *, within_s: float = 30) -> int:
         """Return its exit status once it has ended."""
-        assert self.process.stdout is not None
-        with self.process.stdout:
-            return self.process.wait(within_s)
+        status = self.process.wait(within_s)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of its children."""
