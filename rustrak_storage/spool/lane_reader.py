@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable
+from itertools import zip_longest
 
 import attrs
 
@@ -36,7 +37,9 @@ class _Batch:
     def has_room_for(self, found: Found) -> bool:
         size = found.stop - found.start
         return self.end is None or (
-            self.events < self.max_events and len(self.accepted) < self.max_events and self.bytes + size <= self.max_bytes
+            self.events < self.max_events
+            and len(self.accepted) < self.max_events
+            and self.bytes + size <= self.max_bytes
         )
 
     def take(self, found: Found, accepted: Accepted | None) -> None:
@@ -144,7 +147,7 @@ class LaneReader:
         self, horizon: tuple[int, int], after: SpoolPosition | None, max_events: int, max_bytes: int
     ) -> SpooledBatch | None:
         numbers = [number for number in self._lane.segments() if after is None or number >= after.segment]
-        for number, later in zip(numbers, [*numbers[1:], None], strict=True):
+        for number, later in zip_longest(numbers, numbers[1:]):
             if number > horizon[0]:
                 break
             start = after.offset if after is not None and number == after.segment else 0

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path
 
 from rustrak_core.accepted import SpoolPosition
@@ -41,9 +42,7 @@ class Survey:
                     head = next((head for head, _ in _records(lane, number, start, end)), None)
                     if head is not None and (oldest is None or head.at_micros < oldest):
                         oldest = head.at_micros
-        return SpoolStats(
-            size_bytes=size, segments=segments, oldest_at=None if oldest is None else from_micros(oldest)
-        )
+        return SpoolStats(size_bytes=size, segments=segments, oldest_at=None if oldest is None else from_micros(oldest))
 
     def queued(self, project_id: int, positions: Sequence[SpoolPosition]) -> dict[date, int]:
         """Return how many events of a project wait behind *positions*, by day of receipt."""
@@ -67,8 +66,7 @@ class Survey:
         try:
             return [Lane(self._directory / name) for name in lane_names(self._directory)]
         except OSError as error:
-            message = f"the spool folder cannot be read: {error.strerror}"
-            raise SpoolUnavailableError(message) from error
+            raise SpoolUnavailableError(f"the spool folder cannot be read: {error.strerror}") from error
 
     def _queue(self, lane: Lane, number: int, start: int, end: int, *, sealed: bool) -> Queue:
         key = (lane.name, number)
@@ -89,7 +87,7 @@ class Survey:
 def _stretches(lane: Lane, done: SpoolPosition | None) -> Iterator[tuple[int, int, int]]:
     """Yield number, start and end of what lies behind *done*, a segment each."""
     numbers = [number for number in lane.segments() if done is None or number >= done.segment]
-    for number, later in zip(numbers, [*numbers[1:], None], strict=True):
+    for number, later in zip_longest(numbers, numbers[1:]):
         try:
             end = lane.good_length(number, later)
         except FileNotFoundError:
