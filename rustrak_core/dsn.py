@@ -16,13 +16,13 @@ _DSN = re.compile(
     r"(?P<scheme>https?)://"
     r"(?P<key>[0-9a-f-]{32,36})(?P<secret>:[^\s:/?#@]*)?@"
     r"(?P<host>\[[0-9a-f:.%_~-]+\]|[^\s/?#@:\[\]\\\0]{1,255})(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/+[^\s/?#\\\0]+)*?)/+(?P<project>[0-9]{1,19})",
+    r"(?P<path>(?:/++[^\s/?#\\\0]++)*)/++(?P<project>[0-9]{1,19})",
     re.IGNORECASE | re.ASCII,
 )
 _BASE = re.compile(
     r"(?P<scheme>https?)://"
     r"(?P<host>\[[0-9a-f:.%_~-]+\]|[^\s/?#@:\[\]\\\0]{1,255})(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/+[^\s/?#\\\0]+)*)/*",
+    r"(?P<path>(?:/++[^\s/?#\\\0]++)*)/*",
     re.IGNORECASE | re.ASCII,
 )
 

@@ -6,7 +6,7 @@ a header line, a byte order mark, blank lines at the end, and an item without a 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -86,8 +86,7 @@ class Keep:
     refuse_as: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ReadItem:
+class ReadItem(NamedTuple):
     """An item that has gone by.
 
     Attributes:
@@ -97,7 +96,7 @@ class ReadItem:
     """
 
     headers: Mapping[str, Any]
-    payload: bytes | None = attrs.field(repr=False)
+    payload: bytes | None
     length_bytes: int
 
 
@@ -204,7 +203,9 @@ class EnvelopeReader:
             end = min(at + self._left, len(chunk))
             self._left -= end - at
             self._take_payload(chunk, at, end)
-            return end
+            if end == len(chunk):
+                return end
+            at = end
         if chunk[at] != _NEWLINE:
             raise MalformedEnvelopeError(
                 "after a payload of the length given must come a newline or the end", offset=self._base + at
@@ -279,7 +280,7 @@ class EnvelopeReader:
         if self._keep is not None:
             payload = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             self._parts = []
-        self._done.append(ReadItem(headers=self._item, payload=payload, length_bytes=self._length))
+        self._done.append(ReadItem(self._item, payload, self._length))
         self._step = EnvelopeReader._read_item_headers
 
 

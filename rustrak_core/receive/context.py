@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import attrs
@@ -44,8 +45,7 @@ class Received:
     event_id: UUID | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Context:
+class Context(NamedTuple):
     """What is known of a request beside its body; see `AcceptedEvent`."""
 
     project_id: ProjectId

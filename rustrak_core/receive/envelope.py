@@ -1,5 +1,6 @@
 """Envelopes received, piece by piece: events are kept, all else is counted as it goes by."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -94,7 +95,9 @@ class EnvelopeReceiver:
             MalformedEnvelopeError: the framing is broken, or the headers' event id.
             TooLargeError: the event, a header line or the number of items is over its limit.
         """
-        self._take(self._reader.feed(chunk))
+        items = self._reader.feed(chunk)
+        if items or not self._id_read:
+            self._take(items)
 
     def finish(self) -> Received:
         """Return what the envelope came to.
@@ -148,11 +151,16 @@ class EnvelopeReceiver:
         self._tally.add("error", Outcome.INVALID)
 
 
+@functools.lru_cache(maxsize=8)
+def _event_up_to(limit_bytes: int) -> Keep:
+    return Keep(limit_bytes=limit_bytes, refuse_as="the event item")
+
+
 class _Choice:
     """Which payloads are kept: the first event's, and those of client reports until they are counted."""
 
     def __init__(self, event_bytes: int) -> None:
-        self._event: Keep | None = Keep(limit_bytes=event_bytes, refuse_as="the event item")
+        self._event: Keep | None = _event_up_to(event_bytes)
 
     def keep(self, headers: Mapping[str, Any]) -> Keep | None:
         type_ = item_type(headers)
