@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rustrak_core.event import moments
 from rustrak_core.event.attributes import attribute, in_one_form, read_entries, read_fields
 from rustrak_core.event.level import level
-from rustrak_core.event.moments import moment_text
 from rustrak_core.event.problems import Problems
 from rustrak_core.event.scalars import Rule, any_text, object_or_list, plain_text
 
 BREADCRUMB_RULES: Final[Mapping[str, Rule]] = {
-    "timestamp": moment_text,
+    "timestamp": moments.as_sent,
     "type": plain_text,
     "category": plain_text,
     "message": any_text,
@@ -19,7 +19,7 @@ BREADCRUMB_RULES: Final[Mapping[str, Rule]] = {
 
 
 def breadcrumbs_form(payload: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
-    """Return the one form of an event's breadcrumbs, ``{"values": [...]}`` with times in RFC 3339; None without any."""
+    """Return the one form of an event's breadcrumbs, ``{"values": [...]}``; None where there are none."""
     container = attribute(payload, "breadcrumbs")
     entries = None if container is None else read_entries(container, "breadcrumbs", problems)
     return None if entries is None else in_one_form(container, [_breadcrumb(e, path, problems) for path, e in entries])

@@ -52,9 +52,9 @@ def one_form(
     """Return *payload* in one form; *payload* itself is left as it is.
 
     ``exception``, ``threads`` and ``breadcrumbs`` become ``{"values": [...]}``, a message ``logentry`` with
-    ``formatted``, and ``message`` the same text; tags, headers and cookies become objects of strings, times RFC 3339,
-    and names of raven's time (``sentry.interfaces.Exception``) today's. What was sent as absent or null stays absent
-    or null.
+    ``formatted``, and ``message`` the same text; tags, headers and cookies become objects of strings, and names
+    of raven's time (``sentry.interfaces.Exception``) today's. ``level``, ``type`` and ``user`` are always there;
+    of the rest, what was absent or null stays so. Times are as the SDK wrote them.
 
     Args:
         payload: The event.

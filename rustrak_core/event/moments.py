@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from rustrak_core.times import from_micros, to_rfc3339
+from rustrak_core.times import from_micros
 
 FUTURE_TOLERANCE: Final = timedelta(seconds=60)
 """How far an event time may lie ahead of its receipt (API.md, Conventions)."""
@@ -40,7 +40,6 @@ def event_time(value: Any, received_at: datetime) -> datetime:
     return received_at if read is None or read - received_at > FUTURE_TOLERANCE else read
 
 
-def moment_text(value: Any) -> str | None:
-    """A time in RFC 3339; a rule for `read_fields`."""
-    read = moment(value)
-    return None if read is None else to_rfc3339(read)
+def as_sent(value: Any) -> Any:
+    """A time as it was sent; a rule for `read_fields`."""
+    return None if moment(value) is None else value
