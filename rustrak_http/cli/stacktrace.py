@@ -13,8 +13,10 @@ BUILTIN = {"builtins", "exceptions", "__main__"}
 DEPTH_MAX = 50
 CAUSE = "The above exception was the direct cause of the following exception:"
 CONTEXT = "During handling of the above exception, another exception occurred:"
-CAUSES = {"__cause__", "cause"}
-CHAINED = {*CAUSES, "__context__"}
+UNKNOWN = "The above exception led to the following exception:"
+"""For SDKs that do not say which of the two it was, as sentry-sdk where no group is involved."""
+
+LINKS = {"__cause__": CAUSE, "cause": CAUSE, "__context__": CONTEXT}
 RULE = "-" * 16
 CLOSING_RULE = "-" * 36
 
@@ -63,7 +65,7 @@ def _chain(exceptions: Sequence[_Exception]) -> Iterator[str]:
     for lost in exceptions:
         if id(lost) not in seen:
             yield from _render(lost, seen, box=0, level=0)
-            yield from ("", CONTEXT, "")
+            yield from ("", UNKNOWN, "")
     yield from main
 
 
@@ -82,7 +84,7 @@ def _link(exceptions: Sequence[_Exception]) -> None:
 
 def _parent(one: _Exception, by_id: Mapping[int, _Exception]) -> _Exception | None:
     number, parent_id = one.mechanism.get("exception_id"), one.mechanism.get("parent_id")
-    if one.is_python and one.source in CHAINED and isinstance(number, int) and number - 1 in by_id:
+    if one.is_python and one.source in LINKS and isinstance(number, int) and number - 1 in by_id:
         return by_id[number - 1]  # of a member's cause, sentry-sdk names the group as parent; numbers follow the chain
     return by_id.get(parent_id) if isinstance(parent_id, int) else None
 
@@ -90,7 +92,7 @@ def _parent(one: _Exception, by_id: Mapping[int, _Exception]) -> _Exception | No
 def _is_member(one: _Exception, parent: _Exception) -> bool:
     if one.source.startswith(("exceptions[", "errors[")):
         return True
-    return bool(parent.mechanism.get("is_exception_group")) and one.source not in CHAINED
+    return bool(parent.mechanism.get("is_exception_group")) and one.source not in LINKS
 
 
 def _render(one: _Exception, seen: set[int], *, box: int, level: int) -> Iterator[str]:
@@ -99,7 +101,7 @@ def _render(one: _Exception, seen: set[int], *, box: int, level: int) -> Iterato
     causes = [cause for cause in one.causes if id(cause) not in seen] if level < DEPTH_MAX else []
     for cause in causes:
         yield from _render(cause, seen, box=box, level=level + 1)
-        yield from _boxed(box, "", CAUSE if cause.source in CAUSES else CONTEXT, "")
+        yield from _boxed(box, "", LINKS.get(cause.source, UNKNOWN), "")
     if one.members and level < DEPTH_MAX:
         yield from _group(one, seen, box=box, level=level)
     else:
