@@ -100,8 +100,7 @@ class DirectorySpool(Spool):
             return
         record = encode(accepted, mark=self._mark, at_micros=to_micros(self._clock()))
         if record.size > _MAX_RECORD_BYTES:
-            message = f"one request's events are over {_MAX_RECORD_BYTES} bytes; nothing was kept"
-            raise SpoolUnavailableError(message)
+            raise SpoolUnavailableError(f"one request's events are over {_MAX_RECORD_BYTES} bytes; nothing was kept")
         self._room.take(record.size)
         self._group.commit(record)
 
@@ -137,8 +136,7 @@ class DirectorySpool(Spool):
         except OSError as error:
             raise _unwritable(error) from error
         if self._failing:
-            message = "the last write to the spool failed; see the log for why"
-            raise SpoolUnavailableError(message)
+            raise SpoolUnavailableError("the last write to the spool failed; see the log for why")
 
     def close(self) -> None:
         """Write what is pending, and give the lane back. Whoever accepts later is refused."""
@@ -157,8 +155,7 @@ class DirectorySpool(Spool):
 
     def _require_usable(self) -> None:
         if self._closed:
-            message = "the spool is closed"
-            raise SpoolUnavailableError(message)
+            raise SpoolUnavailableError("the spool is closed")
         if self._pid != os.getpid():
             message = "this spool was opened before a fork; open one in each process, after forking"
             raise SpoolUnavailableError(message)

@@ -85,35 +85,31 @@ def prepare_directory(directory: Path) -> None:
         if _FORMAT_FILE in names:
             _check_format(directory)
         elif names:
-            message = (
+            raise ConfigurationError(
                 f"{directory} holds files but is not a spool (it has no {_FORMAT_FILE} file); "
                 "set RUSTRAK_DATA_DIR to a folder of Rustrak's own, or move these files away"
             )
-            raise ConfigurationError(message)
         else:
             _write_format(directory)
     except FileExistsError as error:
         message = f"{directory} is a file, but the spool needs a folder there; move the file, or set RUSTRAK_DATA_DIR"
         raise ConfigurationError(message) from error
     except OSError as error:
-        message = (
+        raise ConfigurationError(
             f"the spool folder {directory} cannot be used: {error.strerror}; "
             "make it readable and writable for this user, or set RUSTRAK_DATA_DIR to a folder that is"
-        )
-        raise ConfigurationError(message) from error
+        ) from error
 
 
 def _check_format(directory: Path) -> None:
     text = (directory / _FORMAT_FILE).read_text("utf-8", "replace")
     if text != _FORMAT_TEXT.format(FORMAT_VERSION):
-        message = (
+        raise ConfigurationError(
             f"{directory} is a spool of another version ({text.strip()[:40]!r}; this Rustrak reads version "
             f"{FORMAT_VERSION}); let the version that wrote it drain it first, or set RUSTRAK_DATA_DIR to another folder"
         )
-        raise ConfigurationError(message)
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        message = f"the spool folder {directory} cannot be written; make it writable for this user"
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"the spool folder {directory} cannot be written; make it writable for this user")
 
 
 def _write_format(directory: Path) -> None:

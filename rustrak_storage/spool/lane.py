@@ -110,8 +110,7 @@ class SyncedMark:
         try:
             if os.fstat(fd).st_size < 8:
                 if not create:
-                    message = "no mark yet"
-                    raise FileNotFoundError(message)
+                    raise FileNotFoundError("no mark yet")
                 os.pwrite(fd, bytes(8), 0)  # allocated now: a page that cannot be would kill the process later
             self._map = mmap.mmap(fd, 8)
         finally:

@@ -49,8 +49,7 @@ class DirectorySpoolReader(SpoolReader):
                 self._take_free_lanes()
                 self._folder_time, self._looked_at = changed, now
         except OSError as error:
-            message = f"the spool folder cannot be read: {error.strerror}"
-            raise SpoolUnavailableError(message) from error
+            raise SpoolUnavailableError(f"the spool folder cannot be read: {error.strerror}") from error
         return list(self._lanes)
 
     def read(self, lane: str, *, after: SpoolPosition | None, max_events: int, max_bytes: int) -> SpooledBatch | None:
@@ -65,13 +64,11 @@ class DirectorySpoolReader(SpoolReader):
         self._require_open()
         reader = self._lanes.get(lane)
         if reader is None:
-            message = f"lane {lane} is not held by this reader; take one of lanes()"
-            raise SpoolUnavailableError(message)
+            raise SpoolUnavailableError(f"lane {lane} is not held by this reader; take one of lanes()")
         try:
             batch = reader.read(after, max_events=max_events, max_bytes=max_bytes)
         except OSError as error:
-            message = f"lane {lane} of the spool cannot be read: {error.strerror}"
-            raise SpoolUnavailableError(message) from error
+            raise SpoolUnavailableError(f"lane {lane} of the spool cannot be read: {error.strerror}") from error
         if reader.removed:
             self._lanes.pop(lane).close()
         return batch
@@ -96,8 +93,7 @@ class DirectorySpoolReader(SpoolReader):
 
     def _require_open(self) -> None:
         if self._closed:
-            message = "the spool reader is closed"
-            raise SpoolUnavailableError(message)
+            raise SpoolUnavailableError("the spool reader is closed")
 
     def _take_free_lanes(self) -> None:
         present = lane_names(self._directory)
@@ -110,5 +106,3 @@ class DirectorySpoolReader(SpoolReader):
             lock = files.lock_file(lane.reader_lock)
             if lock is not None:
                 self._lanes[name] = LaneReader(lane, lock, damaged=self._damaged, monotonic=self._monotonic)
-
-

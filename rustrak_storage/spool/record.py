@@ -65,10 +65,14 @@ class SegmentHead:
     @classmethod
     def unpack(cls, data: Buffer) -> "SegmentHead | None":
         """Return the head at the beginning of *data*; None where it is cut short or damaged."""
-        if len(data) < SEGMENT_HEAD_BYTES or _CRC.unpack_from(data, _SEGMENT.size)[0] != zlib.crc32(data[: _SEGMENT.size]):
+        if len(data) < SEGMENT_HEAD_BYTES or _CRC.unpack_from(data, _SEGMENT.size)[0] != zlib.crc32(
+            data[: _SEGMENT.size]
+        ):
             return None
         magic, version, segment, length = _SEGMENT.unpack_from(data)
-        return cls(version=version, previous_segment=segment, previous_length=length) if magic == SEGMENT_MAGIC else None
+        return (
+            cls(version=version, previous_segment=segment, previous_length=length) if magic == SEGMENT_MAGIC else None
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -137,14 +141,12 @@ def decode(head: RecordHead, body: Buffer) -> Accepted:
         for row in event_rows:
             payload = bytes(body[offset : offset + row[4]])
             if len(payload) != row[4]:
-                message = "the payloads are shorter than the meta part says"
-                raise ValueError(message)
+                raise ValueError("the payloads are shorter than the meta part says")
             offset += row[4]
             events.append(_event(row, payload))
         return Accepted(events=events, counts=[_count(row) for row in count_rows])
     except (TypeError, IndexError, OverflowError, AttributeError) as error:
-        message = f"not a record's meta part ({type(error).__name__})"
-        raise ValueError(message) from error
+        raise ValueError(f"not a record's meta part ({type(error).__name__})") from error
 
 
 def event_days(meta: Buffer) -> list[tuple[int, date]]:
@@ -157,8 +159,7 @@ def event_days(meta: Buffer) -> list[tuple[int, date]]:
         rows, _ = _loads(bytes(meta))
         return [(row[0], date.fromordinal(_EPOCH_ORDINAL + row[2] // MICROS_PER_DAY)) for row in rows]
     except (TypeError, IndexError, OverflowError) as error:
-        message = f"not a record's meta part ({type(error).__name__})"
-        raise ValueError(message) from error
+        raise ValueError(f"not a record's meta part ({type(error).__name__})") from error
 
 
 def _event_row(event: AcceptedEvent) -> list[Any]:

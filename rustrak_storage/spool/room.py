@@ -55,8 +55,7 @@ class Room:
             self._used_bytes = sum(_lane_bytes(self._directory / name) for name in lane_names(self._directory))
             disk = os.statvfs(self._directory)
         except OSError as error:
-            message = f"the spool folder cannot be read: {error.strerror}"
-            raise SpoolUnavailableError(message) from error
+            raise SpoolUnavailableError(f"the spool folder cannot be read: {error.strerror}") from error
         self._free_bytes = disk.f_bavail * disk.f_frsize
 
 

@@ -1,0 +1,286 @@
+"""The digest worker: reads what was accepted, digests it, and has the store record it, batch by batch, for good.
+
+What it reads stays in the spool until the store has committed it, together with how far the lane is recorded; so it may
+be stopped, or killed, at any point. While the store is away it waits. An event that cannot be recorded is isolated by
+reading smaller batches, and costs itself only.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import attrs
+
+from rustrak_core import ambient
+from rustrak_core.accepted import Accepted, AcceptedEvent, SpoolPosition, sum_counts
+from rustrak_core.digest import digest
+from rustrak_core.digested import Digested
+from rustrak_core.errors import SpoolUnavailableError, StalePositionError, StoreUnavailableError
+from rustrak_core.ports import SpooledBatch, SpoolReader, Store
+from rustrak_http.quarantine import quarantined, undigested
+
+_logger = logging.getLogger("rustrak.worker")
+
+MAX_EVENTS = 1000
+MAX_BYTES = 8 * 1024 * 1024
+_SMALL_BATCH = 100
+_GATHER_S = 0.02
+_IDLE_S = (0.03, 0.05)
+_BACKOFF_S = (0.1, 5.0)
+_BEAT_S = 1.0
+_PURGE_ROWS = 200
+_PURGE_IDLE_S = 5.0
+_PURGE_BUSY_S = 10.0
+_POISON_ALARM = 20
+
+
+@attrs.frozen(kw_only=True)
+class Beat:
+    """A sign of life, once a second.
+
+    Attributes:
+        at: When it was given, in UTC.
+        oldest_at: When the oldest event that is not yet recorded was received, as far as the worker has read; None
+            where nothing waits.
+        trouble: What keeps the worker from recording, as the name of an error; None where nothing does.
+    """
+
+    at: datetime
+    oldest_at: datetime | None = None
+    trouble: str | None = None
+
+
+@attrs.define
+class _Lane:
+    """What the worker knows of a lane: how far it is recorded, and how much to read at once."""
+
+    position: SpoolPosition | None
+    max_events: int
+    poisons_in_a_row: int = 0
+
+
+class DigestWorker:
+    """Digests the lanes of a spool into a store. One thread runs it.
+
+    Args:
+        heartbeat: Called about once a second while it runs, also while it waits.
+        digesting: For tests.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        reader: SpoolReader,
+        *,
+        heartbeat: Callable[[Beat], None] | None = None,
+        clock: Callable[[], datetime] = ambient.utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        digesting: Callable[[AcceptedEvent], Digested] = digest,
+        max_events: int = MAX_EVENTS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._heartbeat = heartbeat
+        self._clock = clock
+        self._monotonic = monotonic
+        self._digest = digesting
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._lanes: dict[str, _Lane] = {}
+        self._oldest_at: datetime | None = None
+        self._trouble: str | None = None
+        self._beat_at = self._purge_at = float("-inf")
+        self._moved = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Digest until *stop* is set; the batch at hand is finished, the rest stays in the spool."""
+        idle_s, backoff_s = _IDLE_S[0], _BACKOFF_S[0]
+        while not stop.is_set():
+            try:
+                recorded = self.run_once(stop)
+            except (StoreUnavailableError, SpoolUnavailableError) as error:
+                self._note_trouble(error)
+                self._wait(stop, backoff_s)
+                backoff_s = min(backoff_s * 2, _BACKOFF_S[1])
+                continue
+            self._note_recovery()
+            backoff_s = _BACKOFF_S[0]
+            if self._moved:
+                idle_s = _IDLE_S[0]
+                self._purge_if_due(_PURGE_BUSY_S)
+                if recorded < _SMALL_BATCH:
+                    self._wait(stop, _GATHER_S)  # a transaction costs much the same for one event and for fifty
+            else:
+                self._purge_if_due(_PURGE_IDLE_S)
+                self._wait(stop, idle_s)
+                idle_s = min(idle_s * 1.1, _IDLE_S[1])
+
+    def run_once(self, stop: threading.Event | None = None) -> int:
+        """Digest one batch of each lane; return how many events were recorded.
+
+        0 also where a batch held only counts, or could not be recorded as it was and is read in smaller parts next.
+
+        Raises:
+            StoreUnavailableError, SpoolUnavailableError: it cannot go on just now; nothing is lost, try again.
+        """
+        recorded, self._moved = 0, False
+        waits: list[datetime] = []
+        failure: SpoolUnavailableError | None = None
+        lanes = self._reader.lanes()
+        for name in self._lanes.keys() - set(lanes):
+            del self._lanes[name]
+        for name in lanes:
+            if stop is not None and stop.is_set():
+                break
+            self._beat()
+            lane = self._lanes.get(name) or self._meet(name)
+            try:
+                batch = self._reader.read(
+                    name, after=lane.position, max_events=lane.max_events, max_bytes=self._max_bytes
+                )
+            except SpoolUnavailableError as error:  # of this lane; the others go on
+                failure = error
+                continue
+            if batch is not None:
+                recorded += self._take(lane, batch, waits)
+        if failure is not None and not self._moved:
+            raise failure
+        self._oldest_at = min(waits, default=None)
+        self._beat()
+        return recorded
+
+    def _meet(self, name: str) -> _Lane:
+        position = self._store.position(name)
+        if position is not None:
+            self._reader.forget(position)
+        lane = self._lanes[name] = _Lane(position=position, max_events=self._max_events)
+        return lane
+
+    def _take(self, lane: _Lane, batch: SpooledBatch, waits: list[datetime]) -> int:
+        """Digest and record *batch*; return how many events of it were recorded.
+
+        To *waits* it adds since when, about, what follows has been waiting, where more follows.
+        """
+        self._moved = True
+        if batch.damaged:
+            _logger.error("spool_damaged lane=%s records=%d", batch.advance.end.lane, batch.damaged)
+        accepted = [event for each in batch.accepted for event in each.events]
+        self._oldest_at = min([*waits, *(event.received_at for event in accepted[:1])], default=None)
+        if len(accepted) >= lane.max_events:
+            waits.append(accepted[0].received_at)
+        try:
+            self._record(lane, batch, [self._digest_safely(event) for event in accepted])
+        except StalePositionError:
+            _logger.warning("position_stale lane=%s", batch.advance.end.lane)
+            self._lanes.pop(batch.advance.end.lane, None)
+            self._moved = False  # whoever moved it is at work: do not spin
+            return 0
+        except StoreUnavailableError:
+            raise
+        except Exception as error:
+            return self._isolate(lane, batch, accepted, error)
+        lane.max_events = min(lane.max_events * 2, self._max_events)
+        lane.poisons_in_a_row = 0
+        return len(accepted)
+
+    def _record(self, lane: _Lane, batch: SpooledBatch, events: Sequence[Digested]) -> None:
+        counts = [count for each in batch.accepted for count in each.counts]
+        self._store.record(events, counts=sum_counts(counts), advance=batch.advance)
+        lane.position = batch.advance.end
+        self._forget(batch.advance.end)
+
+    def _forget(self, upto: SpoolPosition) -> None:
+        try:
+            self._reader.forget(upto)
+        except SpoolUnavailableError as error:  # it is recorded, and that is what counts
+            _logger.warning("spool_not_cleared lane=%s reason=%s", upto.lane, error)
+
+    def _digest_safely(self, event: AcceptedEvent) -> Digested:
+        try:
+            return self._digest(event)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the event
+            _log_event("digest_failed", event, error)
+            return undigested(event)
+
+    def _isolate(self, lane: _Lane, batch: SpooledBatch, accepted: Sequence[AcceptedEvent], error: Exception) -> int:
+        if len(batch.accepted) > 1:
+            lane.max_events = max(1, min(lane.max_events, len(batch.accepted)) // 2)
+            _logger.warning(
+                "batch_failed lane=%s records=%d next=%d error=%s",
+                batch.advance.end.lane,
+                len(batch.accepted),
+                lane.max_events,
+                type(error).__name__,
+            )
+            return 0
+        if lane.poisons_in_a_row >= _POISON_ALARM:
+            # So many in a row are not bad events, but a store that does not work: wait, rather than empty the spool.
+            lane.poisons_in_a_row -= 1
+            raise StoreUnavailableError(f"the store fails on every event ({type(error).__name__})") from error
+        lane.poisons_in_a_row += 1
+        for event in accepted:
+            _log_event("record_failed", event, error)
+        return self._set_aside(lane, batch, accepted)
+
+    def _set_aside(self, lane: _Lane, batch: SpooledBatch, accepted: Sequence[AcceptedEvent]) -> int:
+        try:
+            self._record(lane, batch, [undigested(event) for event in accepted])
+        except (StoreUnavailableError, StalePositionError):
+            raise
+        except Exception as error:  # noqa: BLE001 - nor even that one: only the count is left to keep
+            _logger.error("event_quarantined lane=%s error=%s", batch.advance.end.lane, type(error).__name__)  # noqa: TRY400
+            counts = [quarantined(event) for event in accepted]
+            self._record(lane, attrs.evolve(batch, accepted=[*batch.accepted, Accepted(counts=counts)]), [])
+            return 0
+        return len(accepted)
+
+    def _purge_if_due(self, every_s: float) -> None:
+        now = self._monotonic()
+        if now - self._purge_at < every_s:
+            return
+        try:
+            left = self._store.purge(limit=_PURGE_ROWS)
+        except StoreUnavailableError:
+            left = 0
+        except Exception as error:  # noqa: BLE001 - purging must not stop digesting
+            _logger.error("purge_failed error=%s", type(error).__name__)  # noqa: TRY400
+            left = 0
+        if not left:
+            self._purge_at = now
+
+    def _wait(self, stop: threading.Event, seconds: float) -> None:
+        until = self._monotonic() + seconds
+        self._beat()
+        while (left := until - self._monotonic()) > 0 and not stop.wait(min(left, _BEAT_S)):
+            self._beat()
+
+    def _beat(self) -> None:
+        now = self._monotonic()
+        if self._heartbeat is not None and now - self._beat_at >= _BEAT_S:
+            self._beat_at = now
+            self._heartbeat(Beat(at=self._clock(), oldest_at=self._oldest_at, trouble=self._trouble))
+
+    def _note_trouble(self, error: Exception) -> None:
+        if self._trouble != type(error).__name__:
+            self._trouble = type(error).__name__
+            _logger.error("worker_waits error=%s reason=%s", self._trouble, error)
+
+    def _note_recovery(self) -> None:
+        if self._trouble is not None:
+            _logger.warning("worker_goes_on after=%s", self._trouble)
+            self._trouble = None
+
+
+def _log_event(what: str, event: AcceptedEvent, error: Exception) -> None:
+    # The kind of the fault, never its text: that may quote the payload.
+    _logger.error(
+        "%s project=%s event=%s bytes=%d error=%s",
+        what,
+        event.project_id,
+        event.event_id.hex,
+        len(event.payload),
+        type(error).__name__,
+    )
