@@ -89,9 +89,7 @@ def create_app(
         ("/api/tokens", TokensResource(store, listing=listing, clock=clock, new_token=new_token)),
         ("/api/tokens/{token_id}", TokenResource(store)),
     )
-    ready = ReadyResource(
-        store, spool=spool, worker_alive=worker_alive, clock=clock, undigested_max_s=undigested_max_s
-    )
+    ready = ReadyResource(store, spool=spool, worker_alive=worker_alive, clock=clock, undigested_max_s=undigested_max_s)
     _route(
         app,
         ("/health", LiveResource()),

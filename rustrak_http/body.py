@@ -1,4 +1,4 @@
-"""Request bodies: read in bounded pieces, whatever way the HTTP server hands them over, and JSON bodies of management."""
+"""Request bodies: read in bounded pieces, however the HTTP server hands them over; and the JSON of management."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -144,7 +144,7 @@ def _fault(error: BaseException, path: str) -> InvalidInputError:
         for fault in without_notes:
             return _fault(fault, path)
     if isinstance(error, ForbiddenExtraKeysError):
-        return InvalidInputError(sorted(error.extra_fields)[0][:100] or '""', "unknown; leave it out")
+        return InvalidInputError(min(error.extra_fields)[:100] or '""', "unknown; leave it out")
     if isinstance(error, KeyError):
         return InvalidInputError(str(error.args[0]), "required")
     return InvalidInputError(path or "body", str(error) if isinstance(error, TypeError) else "not valid")

@@ -108,13 +108,13 @@ class Door:
         """Hand *accepted* over; on return it is kept.
 
         Raises:
-            OverloadError: it cannot be kept just now. An outage is one too, since SDKs pause for a 429 and ignore what a
-                503 says.
+            OverloadError: it cannot be kept just now. An outage is one too: SDKs pause for a 429, and ignore what a 503
+                says.
         """
         try:
             self._intake.accept(accepted)
         except (SpoolUnavailableError, StoreUnavailableError) as error:
-            _log.error("events are refused: %s", error)  # noqa: TRY400 - the text says all, at one line a request
+            _log.error("events are refused: %s", error)
             raise OverloadError(
                 "events cannot be kept just now; see /health/ready", retry_after_s=_OUTAGE_RETRY_S, reason="unavailable"
             ) from error

@@ -17,8 +17,10 @@ _PREFLIGHT = [
     ("Access-Control-Allow-Methods", "POST"),
     (
         "Access-Control-Allow-Headers",
-        "x-sentry-auth, x-requested-with, x-forwarded-for, origin, referer, accept, content-type, authentication, "
-        "authorization, content-encoding, transfer-encoding",
+        (
+            "x-sentry-auth, x-requested-with, x-forwarded-for, origin, referer, accept, content-type, authentication, "
+            "authorization, content-encoding, transfer-encoding"
+        ),
     ),
     ("Access-Control-Max-Age", "3600"),
 ]

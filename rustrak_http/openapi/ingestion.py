@@ -5,7 +5,7 @@ from typing import Any
 from rustrak_http.openapi.parts import parameters, refusals, success
 
 _REFUSALS = refusals(400, 401, 404, 413, 415, 429, 500, 503, prefix="ingestion_")
-_KEY = [{"sentryKey": []}, {"sentryAuth": []}]
+_KEY: list[dict[str, list[str]]] = [{"sentryKey": []}, {"sentryAuth": []}]
 
 
 def _post(name: str, summary: str, schema: str, content: dict[str, Any], *more: str) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def _post(name: str, summary: str, schema: str, content: dict[str, Any], *more: 
     }
 
 
-_ANY = {"schema": {}}
+_ANY: dict[str, Any] = {"schema": {}}
 _REPORT_CONTENT = {"application/csp-report": _ANY, "application/reports+json": _ANY}
 _HINTS = ("sentry_release", "sentry_environment")
 

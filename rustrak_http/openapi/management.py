@@ -4,7 +4,7 @@ from typing import Any
 
 from rustrak_http.openapi.parts import body, page, parameters, refusals, success
 
-_TOKEN = [{"token": []}]
+_TOKEN: list[dict[str, list[str]]] = [{"token": []}]
 _READ = (400, 401, 404, 500, 503)
 _WRITE = (400, 401, 404, 413, 415, 500, 503)
 
@@ -122,7 +122,12 @@ MANAGEMENT_PATHS: dict[str, Any] = {
     },
     "/api/tokens": {
         "get": _operation(
-            "tokens", "listTokens", "All API tokens, masked", page("Tokens", "Tokens by id."), *_READ, parameters=_PAGING
+            "tokens",
+            "listTokens",
+            "All API tokens, masked",
+            page("Tokens", "Tokens by id."),
+            *_READ,
+            parameters=_PAGING,
         ),
         "post": _operation(
             "tokens",
@@ -144,7 +149,10 @@ MANAGEMENT_PATHS: dict[str, Any] = {
         "get": _open(
             "getReadiness",
             "Could it do its work now?",
-            {**success(200, "Ready", "It could."), **success(503, "NotReady", "It could not; `error` names what fails.")},
+            {
+                **success(200, "Ready", "It could."),
+                **success(503, "NotReady", "It could not; `error` names what fails."),
+            },
         )
     },
     "/openapi.json": {

@@ -83,7 +83,7 @@ SCHEMAS: dict[str, _Schema] = {
     ),
     "IssueBody": _body({"state": ref("State")}),
     "Issues": _list_of("Issue"),
-    "User": _object({name: _TEXT_OR_NULL for name in ("id", "email", "username", "ip_address")}),
+    "User": _object(dict.fromkeys(("id", "email", "username", "ip_address"), _TEXT_OR_NULL)),
     "EventSummary": _object(
         {
             "id": ref("EventId"),

@@ -58,9 +58,7 @@ class ProjectsResource:
 class ProjectResource:
     """``/api/projects/{project_id}``: one project."""
 
-    def __init__(
-        self, store: ProjectStore, *, keys: KeyRing, base_url: BaseUrl, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, store: ProjectStore, *, keys: KeyRing, base_url: BaseUrl, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._keys = keys
         self._base_url = base_url

@@ -17,9 +17,7 @@ from rustrak_http.query import day
 RANGE_DAYS_MAX = 366
 _RANGE_DAYS_DEFAULT = 30
 _EVENT_CATEGORIES = frozenset({"default", "error", "security"})
-_OUTCOMES = tuple(
-    outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED}
-)
+_OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED})
 
 
 @attrs.define(kw_only=True)

@@ -47,9 +47,7 @@ class TokensResource:
         sha256 = token_hash(secret)
         if sha256 is None:
             raise ValueError("new_token must give 40 lower-case hex digits")
-        token = self._store.create_token(
-            sha256=sha256, prefix=secret[:4], description=description, now=self._clock()
-        )
+        token = self._store.create_token(sha256=sha256, prefix=secret[:4], description=description, now=self._clock())
         answer(resp, token_created_to_json(token, secret), 201)
 
 

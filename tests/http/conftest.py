@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,9 +108,28 @@ def error(type_: str = "TypeError", value: str = "Cannot read property 'name' of
     return {"exception": {"values": [{"type": type_, "value": value, "stacktrace": {"frames": frames}}]}}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened = open_store("memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/rustrak.db")
+both_backends = pytest.mark.parametrize("backend", ["memory", "sqlite"])
+"""For tests of what a store decides; where only HTTP is asked, the store in memory is enough."""
+
+
+@pytest.fixture
+def backend() -> str:
+    return "memory"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file that is migrated and empty, to be copied: migrating takes longer than a test."""
+    path = tmp_path_factory.mktemp("migrated") / "rustrak.db"
+    open_store(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[Store]:
+    if backend == "sqlite":
+        shutil.copytree(request.getfixturevalue("migrated").parent, tmp_path, dirs_exist_ok=True)
+    opened = open_store("memory://" if backend == "memory" else f"sqlite:///{tmp_path}/rustrak.db")
     yield opened
     opened.close()
 

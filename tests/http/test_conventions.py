@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rustrak_core.errors import SchemaError, StoreUnavailableError
-from tests.http.conftest import TOKEN, Api, envelope, error
+from tests.http.conftest import TOKEN, Api, both_backends, envelope, error
 
 MANAGED = [
     ("GET", "/api/projects"),
@@ -78,6 +78,7 @@ def test_a_single_thing_is_the_bare_object(api: Api) -> None:
     assert "name" in api.post("/api/projects", {}).json["error"]
 
 
+@both_backends
 def test_delete_answers_with_what_was_deleted(api: Api) -> None:
     """API.md Conventions S2: so DELETE answers 200 with the object that was deleted."""
     project = api.project()
@@ -280,6 +281,7 @@ def test_a_503_says_what_is_unavailable(make_api: Callable[..., Api], monkeypatc
     assert api.get("/api/projects").json == {"error": "run upgrade"}
 
 
+@both_backends
 def test_times_end_in_z_and_have_no_zero_fraction(api: Api) -> None:
     """API.md Conventions S4: times are RFC 3339 in UTC and end in `Z`, up to six fraction digits, none when zero."""
     assert api.project()["created_at"] == "2024-01-15T10:30:00Z"
@@ -289,6 +291,7 @@ def test_times_end_in_z_and_have_no_zero_fraction(api: Api) -> None:
     assert api.project()["created_at"] == "2024-01-15T10:30:00.250001Z"
 
 
+@both_backends
 def test_ids_are_never_used_again(api: Api) -> None:
     """API.md Conventions S4: ids of projects, issues and tokens are integers, never used again."""
     first = api.project()
@@ -304,6 +307,7 @@ def test_ids_are_never_used_again(api: Api) -> None:
     assert api.post("/api/tokens", {}).json["id"] > token
 
 
+@both_backends
 def test_both_slash_forms_answer(api: Api) -> None:
     """API.md Conventions S5: trailing slashes: both forms answer in both places."""
     project = api.project()
@@ -345,6 +349,7 @@ def _pages(api: Api, path: str, limit: int) -> list[list[Any]]:
         target = f"{parts.path}?{parts.query}"
 
 
+@both_backends
 @pytest.mark.parametrize("sort", ["", "sort=first_seen&order=asc", "sort=event_count", "order=asc&q=boom"])
 def test_lists_page_by_keyset(api: Api, sort: str) -> None:
     """API.md Conventions S6: `next_cursor` and a `Link` where more follows; no row repeats or vanishes."""
@@ -363,6 +368,7 @@ def test_lists_page_by_keyset(api: Api, sort: str) -> None:
         assert len(pages[-1]) > 0
 
 
+@both_backends
 def test_projects_tokens_and_events_page_too(api: Api) -> None:
     """API.md Conventions S6: lists page by keyset, all of them."""
     for number in range(5):
@@ -377,6 +383,7 @@ def test_projects_tokens_and_events_page_too(api: Api) -> None:
         assert list(itertools.chain(*_pages(api, path, 2))) == whole
 
 
+@both_backends
 def test_rows_that_come_or_go_move_no_other_row(api: Api) -> None:
     """API.md Conventions S6: rows that come or go meanwhile make no other row repeat or vanish."""
     for number in range(1, 7):
@@ -391,6 +398,7 @@ def test_rows_that_come_or_go_move_no_other_row(api: Api) -> None:
     assert [row["name"] for row in third["data"]] == ["late"]
 
 
+@both_backends
 def test_a_cursor_is_good_for_its_own_list_only(api: Api) -> None:
     """API.md Conventions S6: a cursor made up, or given to another sort or filter, is 400."""
     for name in ("a", "b"):
@@ -417,6 +425,7 @@ def test_a_cursor_is_good_for_its_own_list_only(api: Api) -> None:
         assert answer.json["error"].startswith("cursor: ")
 
 
+@both_backends
 @pytest.mark.parametrize(
     "path",
     [
@@ -440,15 +449,22 @@ def test_what_does_not_exist_is_404(api: Api, path: str, odd: str) -> None:
     assert answer.json["error"]
 
 
+@both_backends
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PATCH", "/api/projects/9"), ("DELETE", "/api/projects/x"), ("PATCH", "/api/issues/x"), ("DELETE", "/api/tokens/x")],
+    [
+        ("PATCH", "/api/projects/9"),
+        ("DELETE", "/api/projects/x"),
+        ("PATCH", "/api/issues/x"),
+        ("DELETE", "/api/tokens/x"),
+    ],
 )
 def test_changing_what_does_not_exist_is_404(api: Api, method: str, path: str) -> None:
     """API.md Conventions S7: what does not exist is 404, also where the body would be wrong."""
     assert api(method, path, b"nonsense").status_code == 404
 
 
+@both_backends
 def test_tokens_reach_everything(api: Api) -> None:
     """API.md Conventions S7: tokens reach everything for now."""
     token = api.post("/api/tokens", {}).json["token"]
@@ -469,6 +485,7 @@ def test_every_response_carries_the_two_headers(api: Api, method: str, path: str
         assert answer.headers["cache-control"] == "no-store"
 
 
+@both_backends
 def test_latest_goes_by_event_time(api: Api) -> None:
     """API.md Conventions S9: "latest" and releases go by event time; one over 60 s ahead counts as received then."""
     project = api.project()

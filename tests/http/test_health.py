@@ -65,7 +65,7 @@ def _raise(error: Exception) -> Any:
     ],
 )
 def test_ready_names_what_fails(make_api: Callable[..., Api], options: dict[str, Any], failing: str) -> None:
-    """API.md Health S1: ready is 503 naming what fails: spool, free disk, worker's heartbeat, age of the oldest event."""
+    """API.md Health S1: ready is 503 naming what fails: spool, free disk, heartbeat, age of the oldest event."""
     api = make_api(**options)
     answer = api.get("/health/ready", token=None)
     assert answer.status_code == 503

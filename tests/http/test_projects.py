@@ -6,7 +6,9 @@ import pytest
 
 from rustrak_core.accepted import Accepted, AcceptedEvent, SpoolPosition
 from rustrak_core.ports import Spool, SpoolStats
-from tests.http.conftest import Api, envelope, error, key
+from tests.http.conftest import Api, both_backends, envelope, error, key
+
+pytestmark = both_backends
 
 
 def test_projects_are_listed_in_the_documented_shape(api: Api) -> None:
@@ -83,7 +85,7 @@ def test_forwarding_headers_are_not_trusted(api: Api) -> None:
     ],
 )
 def test_slugs(api: Api, names: list[str], slugs: list[str]) -> None:
-    """API.md Projects S2: slugs: NFKD to ASCII, lower case, at most 50, unique, `project-{id}` where nothing is left."""
+    """API.md Projects S2: slugs: NFKD to ASCII, lower case, at most 50, unique, else `project-{id}`."""
     assert [api.project(name)["slug"] for name in names] == slugs
 
 

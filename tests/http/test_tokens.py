@@ -8,7 +8,9 @@ import pytest
 
 from rustrak_core.token import verify
 from rustrak_http.gate import TokenGate
-from tests.http.conftest import TOKEN, Api, Clock
+from tests.http.conftest import TOKEN, Api, Clock, both_backends
+
+pytestmark = both_backends
 
 
 def test_tokens_are_listed_masked(api: Api) -> None:
@@ -35,11 +37,13 @@ def test_a_token_is_shown_once_and_can_be_deleted(api: Api) -> None:
 
 
 def test_only_a_hash_is_kept(api: Api) -> None:
-    """API.md Tokens S1: 40 hex digits; only a SHA-256 and the first four digits are stored; compared in constant time."""
+    """API.md Tokens S1: 40 hex digits; only a SHA-256 and four digits are stored; compared in constant time."""
     secret = api.post("/api/tokens", {}).json["token"]
     seen: list[bytes] = []
     known = api.store.token_by_hash
-    gate = TokenGate(Watched(api.store, token_by_hash=lambda sha256: seen.append(sha256) or known(sha256)), clock=api.clock)
+    gate = TokenGate(
+        Watched(api.store, token_by_hash=lambda sha256: seen.append(sha256) or known(sha256)), clock=api.clock
+    )
     token = gate.check(f"Bearer {secret}")
     assert secret.encode() not in seen[0]
     assert verify(secret, token.sha256)
