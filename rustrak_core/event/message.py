@@ -8,7 +8,7 @@ import attrs
 
 from rustrak_core.event.attributes import read_fields
 from rustrak_core.event.problems import Problems
-from rustrak_core.event.scalars import any_text, cut
+from rustrak_core.event.scalars import Rule, any_text, cut
 
 MESSAGE_MAX: Final = 8192
 
@@ -39,19 +39,24 @@ class Message:
 
 def read_message(payload: Mapping[str, Any]) -> Message | None:
     """Return the message of *payload*; ``logentry`` wins over ``message``, and what is empty counts as absent."""
+    found = _find(payload)
+    return None if found is None else found[1]
+
+
+def _find(payload: Mapping[str, Any]) -> tuple[Any, Message] | None:
+    """Return the message of *payload* as sent and as read."""
     for place in _PLACES:
         value = payload.get(place)
-        if value is not None:
-            message = _read(value)
-            if message is not None:
-                return message
+        message = None if value is None else _read(value)
+        if message is not None:
+            return value, message
     return None
 
 
 def _read(value: Any) -> Message | None:
     if not isinstance(value, dict):
         text = any_text(value)
-        return Message(text) if text else None
+        return Message(text) if text and value != [] else None
     template, formatted = any_text(value.get("message")), any_text(value.get("formatted"))
     params = value.get("params")
     if formatted:
@@ -103,20 +108,16 @@ def _argument(params: list[Any] | dict[str, Any], key: Any, otherwise: str) -> s
 
 def logentry_form(payload: Mapping[str, Any], problems: Problems) -> dict[str, Any] | None:
     """Return the one form of a message: an object of ``formatted`` and, where sent, ``message`` and ``params``."""
-    for place in _PLACES[:2]:
-        value = payload.get(place)
-        if isinstance(value, dict):
-            read_fields(value, {"params": _params}, place, problems)
-    message = read_message(payload)
-    if message is None:
+    found = _find(payload)
+    if found is None:
         return None
-    form: dict[str, Any] = next((dict(v) for p in _PLACES if isinstance(v := payload.get(p), dict)), {})
-    if message.template is not None:
-        form["message"] = message.template
-    if form.get("params") is not None:
-        form["params"] = _params(form["params"])
+    sent, message = found
+    form = read_fields(sent, LOGENTRY_RULES, "logentry", problems) if isinstance(sent, dict) else {}
     return {**form, "formatted": message.formatted}
 
 
 def _params(value: Any) -> Any:
     return value if isinstance(value, list | dict) else None
+
+
+LOGENTRY_RULES: Final[Mapping[str, Rule]] = {"message": any_text, "params": _params}

@@ -121,7 +121,8 @@ def test_releases(value: Any, kept: str | None) -> None:
 @pytest.mark.parametrize(
     ("value", "kept"),
     [
-        ("production", "production"), (" eu ", "eu"), ("x" * 64, "x" * 64), ("x" * 65, None), ("None", None), ("", None),
+        ("production", "production"), (" eu ", "eu"), ("x" * 64, "x" * 64), ("x" * 65, None),
+        ("None", None), ("", None),
         ("a/b", None), ("a\nb", None), (7, None), (None, None), ({}, None),
     ],
 )  # fmt: skip

@@ -137,8 +137,21 @@ def test_a_wrong_type_costs_its_field_only() -> None:
             },
         }
     ]
-    lost = ("platform", "environment", "transaction", "release", "extra", "sdk", "user", "request", "contexts")
-    lost += ("fingerprint", "tags", "threads", "breadcrumbs")
+    lost = [
+        "platform",
+        "environment",
+        "transaction",
+        "release",
+        "extra",
+        "sdk",
+        "user",
+        "request",
+        "contexts",
+        "fingerprint",
+        "tags",
+        "threads",
+    ]
+    lost.append("breadcrumbs")
     assert [form[name] for name in lost] == [None] * len(lost)
     assert form["level"] == "error"
     frame = "exception.values[0].stacktrace.frames[0]"
@@ -419,8 +432,29 @@ NAMES = sorted(
     | set(TEXT_RULES)
 )
 KEYS = st.sampled_from(
-    ["values", "frames", "stacktrace", "type", "value", "mechanism", "message", "params", "formatted", "level", "data"]
-    + ["lineno", "vars", "ip_address", "id", "env", "REMOTE_ADDR", "headers", "cookies", "query_string", "timestamp"]
+    [
+        "values",
+        "frames",
+        "stacktrace",
+        "type",
+        "value",
+        "mechanism",
+        "message",
+        "params",
+        "formatted",
+        "level",
+        "data",
+        "lineno",
+        "vars",
+        "ip_address",
+        "id",
+        "env",
+        "REMOTE_ADDR",
+        "headers",
+        "cookies",
+        "query_string",
+        "timestamp",
+    ]
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5)
 VALUES = st.recursive(SCALARS, lambda c: st.lists(c, max_size=4) | st.dictionaries(KEYS, c, max_size=4), max_leaves=12)
