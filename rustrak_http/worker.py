@@ -180,7 +180,7 @@ class DigestWorker:
             return 0
         except StoreUnavailableError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the rest
             return self._isolate(lane, batch, accepted, error)
         lane.max_events = min(lane.max_events * 2, self._max_events)
         lane.poisons_in_a_row = 0

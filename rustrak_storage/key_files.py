@@ -141,7 +141,7 @@ class KeyFile:
         draft = self._path.with_name(f".keys.{os.getpid()}.json")
         try:
             fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
+            with os.fdopen(fd, "wb") as file:
                 file.write(json.dumps({str(number): entry for number, entry in keys.items()}).encode())
             draft.replace(self._path)
         finally:

@@ -53,8 +53,8 @@ class StoredKeyRing(KeyRing):
     * What is known is served for four seconds; then one thread asks again, while others go on with it. So a deletion on
       another machine is noticed within five seconds.
     * In the folder is a number, the generation, that `changed` counts up. Each call of `key_of` compares it, without a
-      system call; under a new one, nothing is served before the store has confirmed it. So a deletion is noticed at once
-      by every process of the folder, and by those to come: also while the store is away, when unconfirmed keys are
+      system call; under a new one, nothing is served before the store has confirmed it. So a deletion is noticed at
+      once by every process of the folder, and by those to come: also while the store is away, when unconfirmed keys are
       refused with StoreUnavailableError.
     * While the store is away, what is known (of this generation) is served for as long as it takes.
     * A project that is not known is asked for once, for many threads; a refusal is remembered for a second.
@@ -90,8 +90,8 @@ class StoredKeyRing(KeyRing):
 
         Raises:
             UnknownProjectError: there is no such project, or it was deleted.
-            StoreUnavailableError: it is not known here, or not confirmed since projects changed, and the store cannot be
-                asked.
+            StoreUnavailableError: it is not known here, or not confirmed since projects changed, and the store cannot
+                be asked.
         """
         generation, now = self._generation.get(), self._clock()
         known = self._known.get(project_id)

@@ -26,7 +26,7 @@ class CountBuffer:
         return bool(self._counts)
 
     def add(self, counts: Sequence[Count]) -> bool:
-        """Add *counts*; return True where the buffer should be written now: the oldest waits for a second, or many do."""
+        """Add *counts*; return whether to write now: the oldest has waited for a second, or many wait."""
         with self._lock:
             now = self._monotonic()
             if not self._counts:

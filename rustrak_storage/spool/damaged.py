@@ -20,9 +20,9 @@ class DamagedFolder:
         """Copy a stretch of a segment; a copy that fails is not worth an error, for the rest must go on."""
         with contextlib.suppress(OSError):
             self.path.mkdir(exist_ok=True, mode=0o700)
-            if len(os.listdir(self.path)) >= _MAX_FILES:
+            if len(list(self.path.iterdir())) >= _MAX_FILES:
                 return
             name = f"{lane}-{segment:012}-{found.start:012}.bin"
             fd = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
+            with os.fdopen(fd, "wb") as file:
                 file.write(window.get(found.start, min(found.stop - found.start, _MAX_BYTES)))

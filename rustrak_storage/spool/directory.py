@@ -1,6 +1,7 @@
 """The accepting end of a spool: a folder that many processes share, a lane of it for each."""
 
 import errno
+import functools
 import logging
 import os
 import threading
@@ -175,7 +176,7 @@ class DirectorySpool(Spool):
             except OSError as error:
                 self._counts.put_back(counts)
                 self._note_failure(error)
-                return lambda: _unwritable(error)
+                return functools.partial(_unwritable, error)
             except BaseException:
                 self._counts.put_back(counts)
                 raise

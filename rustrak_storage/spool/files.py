@@ -81,7 +81,7 @@ def prepare_directory(directory: Path) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        names = [name for name in os.listdir(directory) if not name.startswith(".")]
+        names = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
         if _FORMAT_FILE in names:
             _check_format(directory)
         elif names:
@@ -106,7 +106,7 @@ def _check_format(directory: Path) -> None:
     if text != _FORMAT_TEXT.format(FORMAT_VERSION):
         raise ConfigurationError(
             f"{directory} is a spool of another version ({text.strip()[:40]!r}; this Rustrak reads version "
-            f"{FORMAT_VERSION}); let the version that wrote it drain it first, or set RUSTRAK_DATA_DIR to another folder"
+            f"{FORMAT_VERSION}); let the version that wrote it drain it first, or set another RUSTRAK_DATA_DIR"
         )
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigurationError(f"the spool folder {directory} cannot be written; make it writable for this user")

@@ -23,7 +23,7 @@ _DONE = re.compile(rb"([0-9]{12}) ([0-9]{12})\n")
 
 def lane_names(directory: Path) -> list[str]:
     """Return the names of the lanes in a spool's folder, sorted."""
-    return sorted(name for name in os.listdir(directory) if _LANE.fullmatch(name))
+    return sorted(path.name for path in directory.iterdir() if _LANE.fullmatch(path.name))
 
 
 def new_lane_name() -> str:
@@ -56,7 +56,7 @@ class Lane:
     def segments(self) -> list[int]:
         """Return the numbers of the segments that there are, in order; none where the lane is gone."""
         try:
-            names = os.listdir(self.path)
+            names = [path.name for path in self.path.iterdir()]
         except FileNotFoundError:
             return []
         return sorted(int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name)))
@@ -70,7 +70,7 @@ class Lane:
             return None
 
     def good_length(self, number: int, later: int | None) -> int:
-        """Return how many bytes of a sealed segment count: its size, but for a refused end that *later*'s head tells of.
+        """Return how many bytes of a sealed segment count: all but a refused end that *later*'s head tells of.
 
         Raises:
             FileNotFoundError: the segment is gone.
@@ -123,7 +123,7 @@ class SyncedMark:
         return value >> 32, value & 0xFFFFFFFF
 
     def set(self, segment: int, length: int) -> None:
-        """Say that all before *length* bytes of *segment* is on disk; one store of eight bytes, never seen by halves."""
+        """Say that all before *length* bytes of *segment* is on disk: one store, never seen by halves."""
         self._view[0] = segment << 32 | length
 
     def close(self) -> None:

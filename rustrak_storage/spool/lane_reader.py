@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 import attrs
 
@@ -97,7 +97,7 @@ class LaneReader:
         """
         self._forgotten = upto
         numbers = self._lane.segments()
-        for number, later in zip(numbers[:-1], numbers[1:], strict=True):
+        for number, later in pairwise(numbers):
             if number > upto.segment:
                 break
             sealed = number < self._horizon()[0]

@@ -1,6 +1,5 @@
 """The digesting end of a spool: takes the lanes that nobody reads, and reads them in order, bounded."""
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +19,8 @@ _LOOK_S = 1.0
 class DirectorySpoolReader(SpoolReader):
     """Reads the lanes of a spool's folder. One thread at a time.
 
-    Several readers may share a folder, in one process or many: each lane has one reader, and those of a reader that ends
-    fall to the others within a second or so.
+    Several readers may share a folder, in one process or many: each lane has one reader, and those of a reader that
+    ends fall to the others within a second or so.
 
     Raises:
         ConfigurationError: *directory* cannot be used; the text says why.
@@ -36,15 +35,15 @@ class DirectorySpoolReader(SpoolReader):
         self._looked_at = float("-inf")
         self._folder_time = 0
         self._closed = False
-        for name in os.listdir(directory):  # what a reader that was killed left of a lane it was removing
-            if name.startswith(".gone-"):
-                shutil.rmtree(directory / name, ignore_errors=True)
+        for path in directory.iterdir():  # what a reader that was killed left of a lane it was removing
+            if path.name.startswith(".gone-"):
+                shutil.rmtree(path, ignore_errors=True)
 
     def lanes(self) -> Sequence[str]:
         """Return the lanes that this reader holds, having taken those that were free."""
         self._require_open()
         try:
-            changed, now = os.stat(self._directory).st_mtime_ns, self._monotonic()
+            changed, now = self._directory.stat().st_mtime_ns, self._monotonic()
             if changed != self._folder_time or now - self._looked_at >= _LOOK_S:
                 self._take_free_lanes()
                 self._folder_time, self._looked_at = changed, now

@@ -2,14 +2,14 @@
 
 A segment begins with a head; records follow without gaps. Integers are little-endian.
 
-* Segment head: magic, version, number and good length of the segment before it (0, 0: not known), CRC-32 of these.
-* Record head: the lane's mark, length of the meta part, length of the body (meta and payloads), CRC-32 of the body, time
-  of acceptance in microseconds since 1970, CRC-32 of the head. With its own checksum, a head whose body is damaged still
-  tells where the next record begins.
+* Segment head: magic, version, number and good length of the segment before (0, 0: not known), CRC-32 of these.
+* Record head: the lane's mark, length of the meta part, length of the body (meta and payloads), CRC-32 of the body,
+  time of acceptance in microseconds since 1970, CRC-32 of the head. With its own checksum, a head whose body is damaged
+  still tells where the next record begins.
 * Body: the meta part as JSON, then the payloads as they were sent, one after the other. Nothing in them is read here.
 
-The mark is derived from the lane's name, which is random and never told to anyone: a payload cannot hold bytes that pass
-for a record when reading resumes behind a damaged one.
+The mark is derived from the lane's name, which is random and never told to anyone: a payload cannot hold bytes that
+pass for a record when reading resumes behind a damaged one.
 """
 
 import hashlib
@@ -205,14 +205,14 @@ def _count(row: list[Any]) -> Count:
     )
 
 
-def _dumps(value: Any) -> bytes:  # noqa: ANN401 - JSON
+def _dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:  # lone surrogates in a header's text, integers over 64 bits
         return json.dumps(value).encode("ascii")
 
 
-def _loads(data: bytes) -> Any:  # noqa: ANN401 - JSON
+def _loads(data: bytes) -> Any:
     # orjson reads integers over 64 bits as floats without a word; none of ours has 20 digits but those of a client.
     try:
         return orjson.loads(data)

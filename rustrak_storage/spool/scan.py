@@ -9,6 +9,7 @@ import attrs
 from rustrak_storage.spool.record import RECORD_HEAD_BYTES, RecordHead, parse_head
 
 _CHUNK = 1024 * 1024
+_EMPTY = memoryview(b"")
 
 
 @attrs.frozen
@@ -24,7 +25,7 @@ class Found:
     start: int
     stop: int
     head: RecordHead | None = None
-    body: memoryview = memoryview(b"")
+    body: memoryview = _EMPTY
 
 
 class Window:
@@ -62,7 +63,7 @@ def scan(window: Window, mark: bytes, offset: int, *, bodies: bool = True) -> It
             stop = offset + head.size
             if stop > window.end:
                 return
-            body = window.get(offset + RECORD_HEAD_BYTES, head.body_length) if bodies else memoryview(b"")
+            body = window.get(offset + RECORD_HEAD_BYTES, head.body_length) if bodies else _EMPTY
             good = not bodies or zlib.crc32(body) == head.body_crc
             yield Found(offset, stop, head, body) if good else Found(offset, stop)
         offset = stop

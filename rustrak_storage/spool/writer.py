@@ -15,7 +15,7 @@ class LaneWriter:
 
     It never appends to a segment that it found: after a crash the end of that one may be torn, so it is left as it is
     and a new one begun. A write that fails is undone by truncating; where that fails, or the sync did (after which the
-    system may have thrown the data away and say no more about it), the segment is given up, and the head of the next one
+    system may have thrown the data away and say no more about it), the segment is given up, and the next one's head
     tells how much of it is good.
     """
 
