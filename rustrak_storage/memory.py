@@ -27,6 +27,7 @@ from rustrak_core.times import to_micros
 from rustrak_core.token import Token, TokenId
 from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, KeyId, ProjectRow
 from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, split_short_id
+from rustrak_storage.texts import clean
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
@@ -356,7 +357,7 @@ class MemoryStore(Store):
         return (
             (query.state is None or row.state == query.state.value)
             and all(value is None or value in self._facets.get((row.id, key), ()) for key, value in wanted)
-            and all(word.casefold() in row.search for word in query.words)
+            and all(clean(word, len(word)).casefold() in row.search for word in query.words)
         )
 
 

@@ -1,0 +1,46 @@
+"""The contract, kept by the store in memory."""
+
+import pytest
+
+from rustrak_storage import testing
+
+
+@pytest.fixture
+def store_url() -> str:
+    return "memory://"
+
+
+class TestProjects(testing.ProjectStoreContract):
+    pass
+
+
+class TestTokens(testing.TokenStoreContract):
+    pass
+
+
+class TestRecording(testing.RecordContract):
+    pass
+
+
+class TestIssues(testing.IssueStoreContract):
+    pass
+
+
+class TestIssueLists(testing.IssueListContract):
+    pass
+
+
+class TestEvents(testing.EventStoreContract):
+    pass
+
+
+class TestCounters(testing.CounterStoreContract):
+    pass
+
+
+class TestMaintenance(testing.MaintenanceContract):
+    pass
+
+
+class TestRaces(testing.RaceContract):
+    pass

@@ -1,0 +1,54 @@
+"""The contract, kept by PostgreSQL."""
+
+from collections.abc import Callable
+
+import pytest
+
+from rustrak_storage import testing
+
+pytestmark = pytest.mark.needs_server
+
+
+@pytest.fixture
+def store_url(emptied: Callable[[str], str]) -> str:
+    return emptied("postgres")
+
+
+class TestProjects(testing.ProjectStoreContract):
+    pass
+
+
+class TestTokens(testing.TokenStoreContract):
+    pass
+
+
+class TestRecording(testing.RecordContract):
+    pass
+
+
+class TestIssues(testing.IssueStoreContract):
+    pass
+
+
+class TestIssueLists(testing.IssueListContract):
+    pass
+
+
+class TestEvents(testing.EventStoreContract):
+    pass
+
+
+class TestCounters(testing.CounterStoreContract):
+    pass
+
+
+class TestMaintenance(testing.MaintenanceContract):
+    pass
+
+
+class TestRaces(testing.RaceContract):
+    pass
+
+
+class TestShared(testing.SharedStoreContract):
+    pass

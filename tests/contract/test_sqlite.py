@@ -1,0 +1,50 @@
+"""The contract, kept by SQLite."""
+
+import pytest
+
+from rustrak_storage import testing
+
+
+@pytest.fixture
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+class TestProjects(testing.ProjectStoreContract):
+    pass
+
+
+class TestTokens(testing.TokenStoreContract):
+    pass
+
+
+class TestRecording(testing.RecordContract):
+    pass
+
+
+class TestIssues(testing.IssueStoreContract):
+    pass
+
+
+class TestIssueLists(testing.IssueListContract):
+    pass
+
+
+class TestEvents(testing.EventStoreContract):
+    pass
+
+
+class TestCounters(testing.CounterStoreContract):
+    pass
+
+
+class TestMaintenance(testing.MaintenanceContract):
+    pass
+
+
+class TestRaces(testing.RaceContract):
+    pass
+
+
+class TestShared(testing.SharedStoreContract):
+    pass
