@@ -260,6 +260,9 @@ class _Cleaner:
         return self._clean_str(key) if isinstance(key, str) else _foreign(key)
 
     def _clean_child(self, key: Any, child: Any) -> Any:
+        kind = type(child)  # most children need nothing, and are done with soon
+        if (kind is str and child.isascii()) or child is None or kind is bool or (kind is int and not self._for_orjson):
+            return child
         self._path.append(key)
         try:
             return self.clean(child)

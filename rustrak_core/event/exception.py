@@ -5,6 +5,7 @@ Groups form a tree by ``exception_id`` and ``parent_id``. Nothing here follows i
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 from rustrak_core.event.attributes import attribute, in_one_form, read_entries, read_fields, values_of
@@ -13,6 +14,7 @@ from rustrak_core.event.problems import Problems
 from rustrak_core.event.scalars import Rule, any_text, boolean, lenient_text, object_or_list, plain_text, unsigned
 
 _TYPE_IN_VALUE = re.compile(r"([A-Za-z_][\w.$]{0,199}):\s+(.+)", re.DOTALL)
+_LOOKED_AT = 250
 
 EXCEPTION_RULES: Final[Mapping[str, Rule]] = {"type": lenient_text, "value": any_text, "module": plain_text}
 MECHANISM_RULES: Final[Mapping[str, Rule]] = {
@@ -31,11 +33,14 @@ MECHANISM_RULES: Final[Mapping[str, Rule]] = {
 
 
 def last_exception(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the exception that names the event, as sent: the last one that has a type or a value; None without any."""
+    """Return the exception that names the event, as sent: the last one that has a type or a value; None without any.
+
+    Of a list that ends in hundreds of empty entries, none is found.
+    """
     container = attribute(payload, "exception")
     if container is None:
         return None
-    for entry in reversed(values_of(container) or ()):
+    for entry in islice(reversed(values_of(container) or ()), _LOOKED_AT):
         if isinstance(entry, dict) and _says_something(entry):
             return entry
     return None

@@ -40,10 +40,10 @@ def _headers(value: Any) -> dict[str, str] | None:
     pairs = _pairs(value)
     if pairs is None:
         return None
-    headers: dict[str, str] = {}
+    headers: dict[str, list[str]] = {}
     for name, text in pairs:
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
-    return headers
+        headers.setdefault(name, []).append(text)
+    return {name: ", ".join(several) for name, several in headers.items()}
 
 
 def _cookies(value: Any) -> dict[str, str] | None:
