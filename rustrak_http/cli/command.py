@@ -6,6 +6,11 @@ from typing import Any
 import click
 
 
+def examples(*lines: str) -> str:
+    """Return what stands at the end of a command's ``--help``: examples, a line each."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))  # \b keeps click from joining the lines
+
+
 class LazyGroup(click.Group):
     """A group whose commands are named beforehand and imported when one of them is used.
 
@@ -55,6 +60,12 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
 
 
 @click.group(
+    epilog=examples(
+        "rustrak serve",
+        "rustrak project create my-app",
+        "rustrak issues my-app --state open",
+        "rustrak send-event http://KEY@127.0.0.1:8080/1",
+    ),
     cls=LazyGroup,
     lazy={
         "serve": ("rustrak_http.cli.serve:serve", "Run the server: HTTP, digest worker and database, in one command."),
@@ -71,14 +82,7 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
 )
 def cli() -> None:
-    r"""Self-hosted error tracking that any Sentry SDK can talk to.
-
-    \b
-    Examples:
-      rustrak serve
-      rustrak project create my-app
-      rustrak issues my-app --state open
-      rustrak send-event http://KEY@127.0.0.1:8080/1
+    """Self-hosted error tracking that any Sentry SDK can talk to.
 
     Every option is an environment variable too: --data-dir is RUSTRAK_DATA_DIR. `rustrak COMMAND --help` tells more.
     """

@@ -3,18 +3,19 @@
 import click
 from click.shell_completion import get_completion_class
 
+from rustrak_http.cli.command import examples
 
-@click.command()
+
+@click.command(
+    epilog=examples(
+        "rustrak completion bash > ~/.local/share/bash-completion/completions/rustrak",
+        'rustrak completion zsh > "${fpath[1]}/_rustrak"',
+        "rustrak completion fish > ~/.config/fish/completions/rustrak.fish",
+    )
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print the completion script of SHELL.
-
-    \b
-    Examples:
-      rustrak completion bash > ~/.local/share/bash-completion/completions/rustrak
-      rustrak completion zsh > "${fpath[1]}/_rustrak"
-      rustrak completion fish > ~/.config/fish/completions/rustrak.fish
-    """
+    """Print the completion script of SHELL."""
     found = get_completion_class(shell)
     if found is None:  # click knows these three
         raise click.UsageError(f"no completion for {shell}")

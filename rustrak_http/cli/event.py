@@ -7,6 +7,7 @@ from uuid import UUID
 import click
 
 from rustrak_core.errors import InvalidInputError, UnknownEventError
+from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_json, safe
 
@@ -14,21 +15,21 @@ if TYPE_CHECKING:
     from rustrak_core.tracker import Tracker
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "rustrak event 550e8400-e29b-41d4-a716-446655440000",
+        "rustrak event MY-APP-1",
+        "rustrak event MY-APP-1 --json | jq .breadcrumbs",
+    )
+)
 @click.argument("event_id")
 @option("--project", metavar="PROJECT", help="Chooses where several projects hold that id: a number or a slug.")
 @with_place
 @json_option
 def event(*, event_id: str, project: str | None, place: Place, as_json: bool) -> None:
-    r"""Show the event EVENT_ID, as `capture_exception()` returned it.
+    """Show the event EVENT_ID, as `capture_exception()` returned it.
 
     Hyphens do not matter. A short id of an issue shows that issue's newest event.
-
-    \b
-    Examples:
-      rustrak event 550e8400-e29b-41d4-a716-446655440000
-      rustrak event MY-APP-1
-      rustrak event MY-APP-1 --json | jq .breadcrumbs
     """
     with open_tracker(place) as tracker:
         chosen = None if project is None else project_named(tracker, project)

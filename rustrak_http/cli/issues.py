@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import ago, print_list, print_table
 
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
     from rustrak_core.tracker import Tracker
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "rustrak issues",
+        "rustrak issues my-app --state open --sort event_count",
+        'rustrak issues my-app --q "timeout server_name:web-1" --json',
+    )
+)
 @click.argument("project", required=False)
 @option("--state", type=click.Choice(["open", "resolved", "muted"]), help="Only these; all by default.")
 @option("--q", metavar="TEXT", default="", help="Words in type, message or culprit; key:value is a tag.")
@@ -34,14 +41,7 @@ if TYPE_CHECKING:
 @with_place
 @json_option
 def issues(*, project: str | None, limit: int, place: Place, as_json: bool, **filters: Any) -> None:
-    r"""List the issues of PROJECT, a number or a slug; of all projects by default.
-
-    \b
-    Examples:
-      rustrak issues
-      rustrak issues my-app --state open --sort event_count
-      rustrak issues my-app --q "timeout server_name:web-1" --json
-    """
+    """List the issues of PROJECT, a number or a slug; of all projects by default."""
     with open_tracker(place) as tracker:
         found = list(_find(tracker, project, limit, filters))
         now = tracker.clock()

@@ -2,6 +2,7 @@
 
 import click
 
+from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import (
     Place,
     forget_keys,
@@ -17,35 +18,30 @@ from rustrak_http.cli.output import date_text, print_json, print_list, print_tab
 from rustrak_http.shapes import dsn_text, project_to_json
 
 
-@click.group()
+@click.group(
+    epilog=examples("rustrak project create my-app", "rustrak project list --json", "rustrak project delete my-app")
+)
 def project() -> None:
-    r"""Create, list and delete projects.
+    """Create, list and delete projects.
 
     A project is an application whose errors are kept together; its DSN is what an SDK is given.
-
-    \b
-    Examples:
-      rustrak project create my-app
-      rustrak project list --json
-      rustrak project delete my-app
     """
 
 
-@project.command()
+@project.command(
+    epilog=examples(
+        "rustrak project create my-app", "rustrak project create shop --sentry-key a1b2c3d4e5f67890abcdef1234567890"
+    )
+)
 @click.argument("name")
 @option("--sentry-key", metavar="KEY", help="Key that applications already have: 32 hex digits, hyphens or not.")
 @public_url_option
 @with_place
 @json_option
 def create(name: str, *, sentry_key: str | None, public_url: str | None, place: Place, as_json: bool) -> None:
-    r"""Create a project called NAME, and print its DSN.
+    """Create a project called NAME, and print its DSN.
 
     It works while `rustrak serve` runs on the same data directory.
-
-    \b
-    Examples:
-      rustrak project create my-app
-      rustrak project create shop --sentry-key a1b2c3d4e5f67890abcdef1234567890
     """
     url = known_public_url(place, public_url)
     with open_tracker(place, create=True) as tracker:

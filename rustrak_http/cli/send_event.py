@@ -15,8 +15,10 @@ import click
 from rustrak_core import ambient
 from rustrak_core.dsn import Dsn
 from rustrak_core.envelope import Envelope, Item
-from rustrak_core.errors import RustrakError
+from rustrak_core.errors import MalformedJsonError, RustrakError
+from rustrak_core.jsontext import loads
 from rustrak_core.times import to_rfc3339
+from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import json_option, option
 from rustrak_http.cli.output import print_json, safe
 
@@ -46,7 +48,13 @@ class Arrived:
     url: str
 
 
-@click.command("send-event")
+@click.command(
+    "send-event",
+    epilog=examples(
+        "rustrak send-event http://KEY@127.0.0.1:8080/1",
+        'SENTRY_DSN=http://KEY@127.0.0.1:8080/1 rustrak send-event --message "Hello from CI"',
+    ),
+)
 @click.argument("dsn", envvar="SENTRY_DSN")
 @option("--message", metavar="TEXT", default="This is a test event.", show_default=True, help="What it says.")
 @option("--environment", metavar="NAME", help="Environment that it names.")
@@ -56,13 +64,7 @@ class Arrived:
 def send_event(
     *, dsn: str, message: str, environment: str | None, release: str | None, timeout_s: float, as_json: bool
 ) -> None:
-    r"""Send a test event to DSN (default: SENTRY_DSN), and tell where it arrived.
-
-    \b
-    Examples:
-      rustrak send-event http://KEY@127.0.0.1:8080/1
-      SENTRY_DSN=http://KEY@127.0.0.1:8080/1 rustrak send-event --message "Hello from CI"
-    """
+    """Send a test event to DSN (default: SENTRY_DSN), and tell where it arrived."""
     extra = {name: value for name, value in (("environment", environment), ("release", release)) if value is not None}
     arrived = send(Dsn.parse(dsn), _test_event(message) | extra, timeout_s=timeout_s)
     if as_json:
@@ -108,7 +110,7 @@ def _answer(request: urllib.request.Request, dsn: Dsn, timeout_s: float) -> Any:
     """Return the JSON that the server answers; None where it is no JSON."""
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310 - as above
-            return json.loads(response.read(ANSWER_MAX))
+            return loads(response.read(ANSWER_MAX))
     except urllib.error.HTTPError as refused:
         with refused:
             raise NotDeliveredError(f"{dsn.base_url} refused the event: {_reason(refused)}") from None
@@ -119,16 +121,16 @@ def _answer(request: urllib.request.Request, dsn: Dsn, timeout_s: float) -> Any:
         text = f"no answer within {timeout_s:g} s"
     except (OSError, http.client.HTTPException) as broken:
         text = str(broken) or type(broken).__name__
-    except ValueError:
+    except MalformedJsonError:
         return None
     raise NotDeliveredError(f"cannot reach {dsn.base_url}: {safe(text)}; is the server running there?")
 
 
 def _reason(refused: urllib.error.HTTPError) -> str:
     try:
-        answer = json.loads(refused.read(ANSWER_MAX))
+        answer = loads(refused.read(ANSWER_MAX))
         text = str(answer.get("error") or answer.get("detail") or "")
-    except (ValueError, OSError, AttributeError, http.client.HTTPException):
+    except (MalformedJsonError, OSError, AttributeError, http.client.HTTPException):
         text = ""
     return f"{refused.code} {safe(text or refused.reason)}"
 

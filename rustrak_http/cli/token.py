@@ -2,22 +2,21 @@
 
 import click
 
+from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Place, json_option, open_tracker, option, with_place
 from rustrak_http.cli.output import date_text, print_json, print_list, print_table
 from rustrak_http.shapes import token_created_to_json, token_to_json
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        'rustrak token create --description "CI/CD Pipeline"', "rustrak token list", "rustrak token delete 3"
+    )
+)
 def token() -> None:
-    r"""Create, list and delete API tokens.
+    """Create, list and delete API tokens.
 
     A token lets a program read and change everything over the HTTP API.
-
-    \b
-    Examples:
-      rustrak token create --description "CI/CD Pipeline"
-      rustrak token list
-      rustrak token delete 3
     """
 
 
