@@ -42,7 +42,7 @@ def test_install_and_serve(home: Path, tmp_path: Path) -> None:
 
 def test_wheel_holds_what_it_should(home: Path, tmp_path: Path) -> None:
     """The three packages, typed, with migrations and licence; no tests, no documentation."""
-    command = [home / "bin" / "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT]
+    command = [str(home / "bin" / "pip"), "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, timeout=300)
     (wheel,) = tmp_path.glob("rustrak-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
