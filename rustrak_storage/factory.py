@@ -34,7 +34,7 @@ def open_store(url: str) -> Store:
     """
     scheme = url.partition(":")[0].partition("+")[0].lower() if "://" in url else ""
     if scheme == "memory":
-        from rustrak_storage.memory import MemoryStore  # noqa: PLC0415 - only what is asked for is loaded
+        from rustrak_storage.memory import MemoryStore
 
         return MemoryStore()
     if scheme in _SQL:
@@ -56,10 +56,10 @@ def _open_sql(url: str, scheme: str) -> Store:
         raise ConfigurationError(
             f"database URL: {scheme} needs the driver {driver}; install it: pip install 'rustrak[{extra}]'"
         )
-    from sqlalchemy.engine import make_url  # noqa: PLC0415
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
-    from rustrak_storage.sql import SqlStore  # noqa: PLC0415
+    from rustrak_storage.sql import SqlStore
 
     try:
         parsed = make_url(url).set(drivername=name)

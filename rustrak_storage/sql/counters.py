@@ -9,6 +9,7 @@ from rustrak_core.ports import CounterStore, Ledger
 from rustrak_core.project import ProjectId
 from rustrak_storage.sql import schema
 from rustrak_storage.sql.base import SqlPart
+from rustrak_storage.sql.keyset import bounded
 from rustrak_storage.sql.projects import live_project
 
 _COUNTER = schema.counter
@@ -28,7 +29,7 @@ class SqlCounters(SqlPart, CounterStore):
             .order_by(_COUNTER.c.day.desc(), _COUNTER.c.category, _COUNTER.c.outcome, _COUNTER.c.reason)
         )
         with self._database.reading(snapshot=True) as connection:
-            live_project(connection, schema.project.c.id == project_id)
+            live_project(connection, schema.project.c.id == bounded(project_id))
             counters = connection.execute(rows).all()
             positions = connection.execute(select(_POSITION).order_by(_POSITION.c.lane)).all()
         return Ledger(

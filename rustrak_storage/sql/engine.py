@@ -55,12 +55,11 @@ class Database:
     @contextmanager
     def reading(self, *, snapshot: bool = False) -> Iterator[Connection]:
         """Give a connection for reading; with *snapshot* all of its reads see one moment."""
-        with translated():
-            with self._usable().connect() as connection:
-                if snapshot and not self.is_sqlite:
-                    connection.execution_options(isolation_level="REPEATABLE READ")
-                with connection.begin():
-                    yield connection
+        with translated(), self._usable().connect() as connection:
+            if snapshot and not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Do *work* in one transaction and return what it returns; where databases ask for it, do it again.
@@ -84,10 +83,10 @@ class Database:
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
         """Give a connection in a transaction that no other process' migration runs beside."""
-        with translated():
-            with self._usable().connect().execution_options(rustrak_write=True) as connection:
-                with _migration_lock(connection):
-                    yield connection
+        with translated(), self._usable().connect() as connection:
+            connection.execution_options(rustrak_write=True)
+            with _migration_lock(connection):
+                yield connection
 
     def close(self) -> None:
         """Close all connections; what is asked later raises StoreUnavailableError."""
@@ -141,10 +140,10 @@ def _ours(error: sa.SQLAlchemyError) -> RustrakError:
 
 def _worth_another_try(error: sa.DBAPIError) -> bool:
     """Tell whether the same work may succeed when done again: it lost a race against another transaction."""
-    original = error.orig
+    original: Any = error.orig
     if isinstance(error, sa.IntegrityError) or getattr(original, "sqlstate", None) in _RETRIED_PG:
         return True
-    arguments = getattr(original, "args", ())
+    arguments: tuple[Any, ...] = getattr(original, "args", ())
     return bool(arguments) and arguments[0] in _RETRIED_MARIADB
 
 

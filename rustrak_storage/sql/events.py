@@ -16,7 +16,7 @@ from rustrak_storage.sql import payloads, schema
 from rustrak_storage.sql.base import SqlPart
 from rustrak_storage.sql.engine import unreadable
 from rustrak_storage.sql.issues import live_issue
-from rustrak_storage.sql.keyset import behind, ordered
+from rustrak_storage.sql.keyset import behind, bounded, ordered
 from rustrak_storage.sql.rows import pairs_of, user_of
 
 _TABLE = schema.event
@@ -38,7 +38,7 @@ class SqlEvents(SqlPart, EventStore):
 
     def events(self, query: EventQuery) -> Page[EventSummary]:
         """See `rustrak_core.ports.EventStore.events`."""
-        rows = select(*_SUMMARY).where(_TABLE.c.issue_id == query.issue_id)
+        rows: Select[Any] = select(*_SUMMARY).where(_TABLE.c.issue_id == bounded(query.issue_id))
         rows = rows.order_by(*ordered(_ORDER, descending=True)).limit(query.limit + 1)
         if query.after is not None:
             timestamp, received_at, event_id = query.after.values
@@ -55,7 +55,7 @@ class SqlEvents(SqlPart, EventStore):
         """See `rustrak_core.ports.EventStore.event`."""
         query = _whole().where(_TABLE.c.event_id == event_id.bytes)
         if project_id is not None:
-            query = query.where(_TABLE.c.project_id == project_id)
+            query = query.where(_TABLE.c.project_id == bounded(project_id))
         newest = query.order_by(
             *ordered((_TABLE.c.timestamp, _TABLE.c.received_at, _TABLE.c.project_id), descending=True)
         )

@@ -16,7 +16,7 @@ from rustrak_core.times import to_micros
 from rustrak_storage.filing import IssueRow, split_short_id
 from rustrak_storage.sql import schema
 from rustrak_storage.sql.base import SqlPart
-from rustrak_storage.sql.keyset import behind, ordered
+from rustrak_storage.sql.keyset import behind, bounded, ordered
 from rustrak_storage.sql.projects import live_project
 from rustrak_storage.sql.record import Recorder
 from rustrak_storage.sql.rows import issue_row, select_issues
@@ -42,7 +42,7 @@ class SqlIssues(SqlPart, IssueStore):
     def issues(self, query: IssueQuery) -> Page[Issue]:
         """See `rustrak_core.ports.IssueStore.issues`."""
         with self._database.reading() as connection:
-            project = live_project(connection, _PROJECT.c.id == query.project_id)
+            project = live_project(connection, _PROJECT.c.id == bounded(query.project_id))
             statement = _page(query).where(*_conditions(query), *_facets(connection, query))
             found = [issue_row(row) for row in connection.execute(statement)]
         chosen = found[: query.limit]
@@ -112,7 +112,7 @@ def _locked_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str
 
 def _condition(ref: int | str) -> ColumnElement[bool]:
     if isinstance(ref, int):
-        return _TABLE.c.id == ref
+        return _TABLE.c.id == bounded(ref)
     slug, number = split_short_id(ref)
     return and_(_PROJECT.c.slug == slug, _TABLE.c.number == number)
 

@@ -14,6 +14,7 @@ from rustrak_storage.batch import ProjectRow
 from rustrak_storage.sql import schema
 from rustrak_storage.sql.base import SqlPart
 from rustrak_storage.sql.ids import allocate
+from rustrak_storage.sql.keyset import behind, bounded
 from rustrak_storage.sql.rows import project_row, select_projects
 
 _TABLE = schema.project
@@ -29,10 +30,10 @@ class SqlProjects(SqlPart, ProjectStore):
 
     def projects(self, query: ListQuery) -> Page[Project]:
         """See `rustrak_core.ports.ProjectStore.projects`."""
-        behind = query.after.values[0] if query.after is not None else 0
+        first = query.after.values if query.after is not None else (0,)
         rows = (
             select_projects()
-            .where(_TABLE.c.deleted_at.is_(None), _TABLE.c.id > behind)
+            .where(_TABLE.c.deleted_at.is_(None), behind([_TABLE.c.id], first, descending=False))
             .order_by(_TABLE.c.id)
             .limit(query.limit + 1)
         )
@@ -45,7 +46,7 @@ class SqlProjects(SqlPart, ProjectStore):
     def project(self, project_id: ProjectId) -> Project:
         """See `rustrak_core.ports.ProjectStore.project`."""
         with self._database.reading() as connection:
-            return live_project(connection, _TABLE.c.id == project_id).to_project()
+            return live_project(connection, _TABLE.c.id == bounded(project_id)).to_project()
 
     def project_by_slug(self, slug: str) -> Project:
         """See `rustrak_core.ports.ProjectStore.project_by_slug`."""
@@ -56,8 +57,8 @@ class SqlProjects(SqlPart, ProjectStore):
         """See `rustrak_core.ports.ProjectStore.rename_project`."""
 
         def work(connection: Connection) -> Project:
-            row = live_project(connection, _TABLE.c.id == project_id, lock=True)
-            connection.execute(update(_TABLE).where(_TABLE.c.id == project_id).values(name=name))
+            row = live_project(connection, _TABLE.c.id == bounded(project_id), lock=True)
+            connection.execute(update(_TABLE).where(_TABLE.c.id == bounded(project_id)).values(name=name))
             row.name = name
             return row.to_project()
 
@@ -67,8 +68,8 @@ class SqlProjects(SqlPart, ProjectStore):
         """See `rustrak_core.ports.ProjectStore.delete_project`."""
 
         def work(connection: Connection) -> Project:
-            row = live_project(connection, _TABLE.c.id == project_id, lock=True)
-            connection.execute(update(_TABLE).where(_TABLE.c.id == project_id).values(deleted_at=to_micros(now)))
+            row = live_project(connection, _TABLE.c.id == bounded(project_id), lock=True)
+            connection.execute(update(_TABLE).where(_TABLE.c.id == bounded(project_id)).values(deleted_at=to_micros(now)))
             connection.execute(insert(schema.doomed).values(kind="project", id=project_id))
             return row.to_project()
 

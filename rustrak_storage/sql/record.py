@@ -22,6 +22,7 @@ from rustrak_storage.sql.chunks import chunks
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.facets import Known, add_facets, add_users
 from rustrak_storage.sql.ids import allocate
+from rustrak_storage.sql.keyset import bounded
 from rustrak_storage.sql.rows import (
     ISSUE_COLUMNS,
     issue_row,
@@ -124,7 +125,7 @@ def _advance(connection: Connection, advance: SpoolAdvance) -> None:
 def _lock_projects(connection: Connection, events: Sequence[Filed], counts: Sequence[Count]) -> dict[int, ProjectRow]:
     numbers = sorted({event.project_id for event in events} | {int(count.project_id) for count in counts})
     projects: dict[int, ProjectRow] = {}
-    for chunk in chunks(numbers):
+    for chunk in chunks([number for number in numbers if number == bounded(number)]):
         query = select_projects().where(schema.project.c.id.in_(chunk)).order_by(schema.project.c.id).with_for_update()
         projects.update((row.id, project_row(row)) for row in connection.execute(query))
     return projects

@@ -12,6 +12,7 @@ from rustrak_core.token import Token, TokenId
 from rustrak_storage.sql import schema
 from rustrak_storage.sql.base import SqlPart
 from rustrak_storage.sql.ids import allocate
+from rustrak_storage.sql.keyset import behind, bounded
 from rustrak_storage.sql.projects import mark_started
 from rustrak_storage.sql.rows import token
 from rustrak_storage.texts import clean_or_none
@@ -31,8 +32,13 @@ class SqlTokens(SqlPart, TokenStore):
 
     def tokens(self, query: ListQuery) -> Page[Token]:
         """See `rustrak_core.ports.TokenStore.tokens`."""
-        behind = query.after.values[0] if query.after is not None else 0
-        rows = select(_TABLE).where(_TABLE.c.id > behind).order_by(_TABLE.c.id).limit(query.limit + 1)
+        first = query.after.values if query.after is not None else (0,)
+        rows = (
+            select(_TABLE)
+            .where(behind([_TABLE.c.id], first, descending=False))
+            .order_by(_TABLE.c.id)
+            .limit(query.limit + 1)
+        )
         with self._database.reading() as connection:
             found = [token(row) for row in connection.execute(rows)]
         chosen = found[: query.limit]
@@ -51,20 +57,20 @@ class SqlTokens(SqlPart, TokenStore):
         old = or_(_TABLE.c.last_used_at.is_(None), _TABLE.c.last_used_at <= moment - _MINUTE)
         with self._database.reading() as connection:
             # Most calls end here, without waiting for a writer.
-            if connection.execute(select(_TABLE.c.id).where(_TABLE.c.id == token_id, old)).first() is None:
+            if connection.execute(select(_TABLE.c.id).where(_TABLE.c.id == bounded(token_id), old)).first() is None:
                 return
-        changed = update(_TABLE).where(_TABLE.c.id == token_id, old).values(last_used_at=moment)
+        changed = update(_TABLE).where(_TABLE.c.id == bounded(token_id), old).values(last_used_at=moment)
         self._database.write(lambda connection: connection.execute(changed))
 
     def delete_token(self, token_id: TokenId) -> Token:
         """See `rustrak_core.ports.TokenStore.delete_token`."""
 
         def work(connection: Connection) -> Token:
-            query = select(_TABLE).where(_TABLE.c.id == token_id).with_for_update()
+            query = select(_TABLE).where(_TABLE.c.id == bounded(token_id)).with_for_update()
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise UnknownTokenError("no such token; list them to find its id")
-            connection.execute(delete(_TABLE).where(_TABLE.c.id == token_id))
+            connection.execute(delete(_TABLE).where(_TABLE.c.id == bounded(token_id)))
             return token(row)
 
         return self._database.write(work)

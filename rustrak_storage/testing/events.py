@@ -7,7 +7,7 @@ import pytest
 from rustrak_core.digested import EventSummary, StoredEvent, User
 from rustrak_core.errors import UnknownEventError, UnknownIssueError
 from rustrak_core.issue import IssueId
-from rustrak_core.page import EventQuery
+from rustrak_core.page import EventQuery, Keyset
 from rustrak_core.ports import Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_storage.testing.values import NOW, StoreContract, after, create_project, digested, key, record_one
@@ -87,7 +87,8 @@ class EventStoreContract(StoreContract):
         store.record([digested(project, n + 1, at=n % 3, late=n % 2) for n in range(7)])
         (issue,) = {row.issue_id for row in [store.event(UUID(int=1)).summary]}
         whole = store.events(EventQuery(issue_id=issue)).items
-        found, last = [], None
+        found: list[EventSummary] = []
+        last = None
         for _ in range(8):
             page = store.events(EventQuery(issue_id=issue, limit=limit, after=last))
             found += page.items
@@ -114,8 +115,18 @@ class EventStoreContract(StoreContract):
             store.event(UUID(int=2))
         with pytest.raises(UnknownEventError):
             store.event(UUID(int=1), project_id=ProjectId(project.id + 1))
-        with pytest.raises(UnknownIssueError):
-            store.events(EventQuery(issue_id=IssueId(issue.id + 1)))
+        for number in (issue.id + 1, 2**64):
+            with pytest.raises(UnknownIssueError):
+                store.events(EventQuery(issue_id=IssueId(number)))
+            with pytest.raises(UnknownEventError):
+                store.event(UUID(int=1), project_id=ProjectId(number + 99))
+
+    def test_made_up_keyset(self, store: Store, project: Project) -> None:
+        """Numbers that no row can have give an empty page, or all of it."""
+        issue = record_one(store, digested(project, 1))
+        for values, count in (((2**70, 0, 0), 1), ((-(2**70), -1, -1), 0), ((0, 2**200, -5), 0)):
+            page = store.events(EventQuery(issue_id=issue.id, after=Keyset(values=values)))
+            assert len(page.items) == count
 
     def test_one_id_in_two_projects(self, store: Store, project: Project) -> None:
         """Where two projects hold an id, the newest answers, and the project may be chosen."""

@@ -7,8 +7,8 @@ import pytest
 
 from rustrak_core.accepted import Outcome
 from rustrak_core.errors import UnknownEventError, UnknownIssueError, UnknownProjectError
-from rustrak_core.issue import IssueId, IssueState, ShortId
-from rustrak_core.page import EventQuery, IssueQuery, IssueSort
+from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
+from rustrak_core.page import EventQuery, IssueQuery, IssueSort, Keyset
 from rustrak_core.ports import Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_storage.testing.values import NOW, StoreContract, after, digested, issue_ids, record_one
@@ -36,7 +36,8 @@ class IssueListContract(StoreContract):
         store.record([digested(project, 100 + n, str(n), at=n * 7 % 3, late=1) for n in numbers if n % 3])
         whole = store.issues(IssueQuery(project_id=project.id)).items
         wanted = sorted(whole, key=lambda issue: (getattr(issue, sort.value), issue.id), reverse=descending)
-        found, last = [], None
+        found: list[Issue] = []
+        last = None
         for _ in range(4):
             query = IssueQuery(project_id=project.id, sort=sort, descending=descending, limit=3, after=last)
             page = store.issues(query)
@@ -44,6 +45,14 @@ class IssueListContract(StoreContract):
             last = page.after
         assert last is None
         assert found == wanted
+
+    @pytest.mark.parametrize("sort", IssueSort)
+    def test_made_up_keyset(self, store: Store, project: Project, sort: IssueSort) -> None:
+        """Numbers that no row can have give an empty page, or all of it."""
+        record_one(store, digested(project, 1))
+        for values, count in (((2**70, 2**70), 1), ((-(2**70), -(2**70)), 0)):
+            query = IssueQuery(project_id=project.id, sort=sort, after=Keyset(values=values))
+            assert len(store.issues(query).items) == count
 
     def test_page_while_inserting(self, store: Store, project: Project) -> None:
         """Issues that come, or go, between two pages make no other repeat or vanish."""
@@ -165,6 +174,7 @@ class IssueStoreContract(StoreContract):
         unknown: list[IssueId | ShortId] = [
             IssueId(issue.id + 1),
             IssueId(2**53 - 1),
+            IssueId(2**64),
             ShortId("MY-APP-2"),
             ShortId("MY-APPS-1"),
             ShortId("X-999999999999999999"),

@@ -77,7 +77,7 @@ class ProjectStoreContract(StoreContract):
 
     def test_unknown(self, store: Store, project: Project) -> None:
         """What does not exist raises, whatever its id looks like."""
-        for number in (0, -1, project.id + 1, 2**53 - 1):
+        for number in (0, -1, project.id + 1, 2**53 - 1, 2**63, -(2**64)):
             unknown = ProjectId(number)
             with pytest.raises(UnknownProjectError):
                 store.project(unknown)
@@ -134,7 +134,7 @@ class ProjectStoreContract(StoreContract):
     def test_events_of_a_deleted_project(self, store: Store, project: Project) -> None:
         """Events still queued for a deleted project, or one that never was, are told as deleted."""
         store.delete_project(project.id, now=NOW)
-        for number in (project.id, ProjectId(project.id + 7)):
+        for number in (project.id, ProjectId(project.id + 7), ProjectId(2**64)):
             (recorded,) = store.record([digested(number, 5)])
             assert (recorded.outcome, recorded.issue_id, recorded.is_new) == (Outcome.DELETED, None, False)
 

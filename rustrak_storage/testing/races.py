@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -75,10 +76,8 @@ class RaceContract(StoreContract):
 
         def delete(_: int) -> None:
             for issue in store.issues(IssueQuery(project_id=project.id)).items:
-                try:
+                with suppress(UnknownIssueError):
                     store.delete_issue(issue.id, now=NOW)
-                except UnknownIssueError:
-                    pass
             store.purge(limit=5)
 
         def record(n: int) -> Recorded:
@@ -208,7 +207,7 @@ class SharedStoreContract(StoreContract):
             try:
                 store.record([digested(project, 2)])
                 os.write(writer, str(store.issue(issue.id).event_count).encode())
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - the parent tells
                 os.write(writer, traceback.format_exc().encode())
             finally:
                 os._exit(0)

@@ -38,6 +38,8 @@ class TokenStoreContract(StoreContract):
         assert store.token_by_hash(_hash("t")) is None
         with pytest.raises(UnknownTokenError):
             store.delete_token(TokenId(1))
+        with pytest.raises(UnknownTokenError):
+            store.delete_token(TokenId(2**64))
         store.touch_token(TokenId(1), now=NOW)
 
     def test_delete(self, store: Store) -> None:

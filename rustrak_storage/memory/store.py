@@ -3,13 +3,13 @@
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import attrs
 
 from rustrak_core.accepted import Count, Outcome, SpoolAdvance, SpoolPosition
-from rustrak_core.digested import Digested, EventSummary, GroupingKey, StoredEvent
+from rustrak_core.digested import Digested, EventSummary, StoredEvent
 from rustrak_core.errors import (
     InvalidInputError,
     StalePositionError,
@@ -27,6 +27,7 @@ from rustrak_core.times import to_micros
 from rustrak_core.token import Token, TokenId
 from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, KeyId, ProjectRow
 from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, split_short_id
+from rustrak_storage.memory.views import event_keyset, stored, summary
 from rustrak_storage.texts import clean
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -168,8 +169,8 @@ class MemoryStore(Store):
             if advance is not None and self._positions.get(advance.end.lane) != advance.start:
                 raise StalePositionError("the lane was recorded by another worker; read again from its position")
             # Nothing below can fail, so nothing has to be taken back.
-            stored = {key: self._events[key].issue.id for key in map(_event_key, ready) if key in self._events}
-            batch = Batch(projects=self._projects, stored=stored, keys=self._keys)
+            known = {key: self._events[key].issue.id for key in map(_event_key, ready) if key in self._events}
+            batch = Batch(projects=self._projects, stored=known, keys=self._keys)
             batch.file(ready)
             batch.count(counts)
             self._keep(batch)
@@ -205,7 +206,7 @@ class MemoryStore(Store):
             row.set_state(state, now)
             return row.to_issue(self._projects[row.project_id].slug)
 
-    def delete_issue(self, ref: IssueId | ShortId, *, now: datetime) -> Issue:
+    def delete_issue(self, ref: IssueId | ShortId, *, now: datetime) -> Issue:  # noqa: ARG002 - nothing is marked here
         """See `rustrak_core.ports.IssueStore.delete_issue`."""
         with self._lock:
             row = self._issue(ref)
@@ -223,10 +224,10 @@ class MemoryStore(Store):
             row = self._issue(query.issue_id)
             found = sorted(self._events_of[row.id].values(), key=lambda filing: filing.event.rank, reverse=True)
             if query.after is not None:
-                found = [filing for filing in found if _event_keyset(filing).values < query.after.values]
+                found = [filing for filing in found if event_keyset(filing).values < query.after.values]
             chosen = found[: query.limit]
-            after = _event_keyset(chosen[-1]) if len(found) > query.limit else None
-            return Page(items=[_summary(filing) for filing in chosen], after=after)
+            after = event_keyset(chosen[-1]) if len(found) > query.limit else None
+            return Page(items=[summary(filing) for filing in chosen], after=after)
 
     def event(self, event_id: UUID, *, project_id: ProjectId | None = None) -> StoredEvent:
         """See `rustrak_core.ports.EventStore.event`."""
@@ -238,7 +239,7 @@ class MemoryStore(Store):
             ]
             if not found:
                 raise UnknownEventError("no such event")
-            return _stored(max(found, key=lambda filing: (filing.event.rank, filing.event.project_id)))
+            return stored(max(found, key=lambda filing: (filing.event.rank, filing.event.project_id)))
 
     # Counters
 
@@ -331,8 +332,8 @@ class MemoryStore(Store):
         for filing in batch.filings:
             key = _event_key(filing.event)
             self._events[key] = self._events_of[filing.issue.id][key] = filing
-        for (issue_id, key, value), count in batch.facets().items():
-            known = self._facets[issue_id, key]
+        for (issue_id, name, value), count in batch.facets().items():
+            known = self._facets[issue_id, name]
             if value in known or len(known) < VALUES_MAX:
                 known[value] = known.get(value, 0) + count
         for issue_id, users in batch.users().items():
@@ -370,41 +371,3 @@ def _by_id(numbers: Iterable[int], query: ListQuery) -> tuple[list[int], Keyset 
     rest = [number for number in numbers if number > behind]
     chosen = rest[: query.limit]
     return chosen, Keyset(values=(chosen[-1],)) if len(rest) > query.limit else None
-
-
-def _event_keyset(filing: Filing) -> Keyset:
-    event = filing.event
-    return Keyset(values=(event.timestamp, event.received_at, int.from_bytes(event.event_id)))
-
-
-def _summary(filing: Filing) -> EventSummary:
-    source = filing.event.source
-    return EventSummary(
-        id=source.event_id,
-        project_id=source.project_id,
-        issue_id=IssueId(filing.issue.id),
-        timestamp=source.timestamp.astimezone(UTC),
-        received_at=source.received_at.astimezone(UTC),
-        environment=filing.event.environment,
-        release=filing.event.release,
-        user=source.user,
-    )
-
-
-def _stored(filing: Filing) -> StoredEvent:
-    event, source = filing.event, filing.event.source
-    return StoredEvent(
-        summary=_summary(filing),
-        key=GroupingKey(mechanism=filing.key[1], value=filing.key[0].hex()),
-        kind=source.kind,
-        type=event.type,
-        message=event.message,
-        culprit=event.culprit,
-        level=event.level,
-        platform=event.platform,
-        tags=source.tags,
-        remote_addr=source.remote_addr,
-        sdk_client=source.sdk_client,
-        hints=source.hints,
-        payload=source.payload,
-    )

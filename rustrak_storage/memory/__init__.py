@@ -1,0 +1,5 @@
+"""The store in memory."""
+
+from rustrak_storage.memory.store import MemoryStore
+
+__all__ = ["MemoryStore"]
