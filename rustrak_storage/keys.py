@@ -55,7 +55,7 @@ class StoredKeyRing(KeyRing):
     * In the folder is a number, the generation, that `changed` counts up. Each call of `key_of` compares it, without a
       system call; under a new one, nothing is served before the store has confirmed it. So a deletion is noticed at
       once by every process of the folder, and by those to come: also while the store is away, when unconfirmed keys are
-      refused with StoreUnavailableError.
+      refused with StoreUnavailableError. Whoever calls `changed` confirms for all processes what it can.
     * While the store is away, what is known (of this generation) is served for as long as it takes.
     * A project that is not known is asked for once, for many threads; a refusal is remembered for a second.
 
@@ -118,8 +118,10 @@ class StoredKeyRing(KeyRing):
         self._generation.advance()
         with self._lock:
             self._away_until = float("-inf")
-            numbers = list(self._known)[:_VERIFIED_MAX]
-        for number in numbers:
+            numbers = set(self._known)
+        if self._file is not None:
+            numbers.update(ProjectId(number) for number in self._file.load())
+        for number in sorted(numbers)[:_VERIFIED_MAX]:
             try:
                 self._answer(number, None)
             except UnknownProjectError:
@@ -181,10 +183,22 @@ class StoredKeyRing(KeyRing):
             now = self._clock()
             self._away_until = now + min(AWAY_S, 10 * (now - began))
             if known is None or known.generation != self._generation.get():
+                known = self._known_on_disk(project_id)
+            if known is None:
                 raise
             return known.key
         self._learn(project_id, Known(key, generation, self._clock()))
         return key
+
+    def _known_on_disk(self, project_id: ProjectId) -> Known | None:
+        """Return what another process had confirmed and written, if that still holds."""
+        entry = self._file.load().get(project_id) if self._file is not None else None
+        if entry is None or entry[1] != self._generation.get():
+            return None
+        known = Known(*entry, float("-inf"))
+        with self._lock:
+            self._known[project_id] = known
+        return known
 
     def _learn(self, project_id: ProjectId, known: Known) -> None:
         with self._lock:
