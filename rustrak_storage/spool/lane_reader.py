@@ -1,6 +1,7 @@
 """Reading one lane: where its readable part ends, batches out of it, and its removal once it is done with."""
 
 import contextlib
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from rustrak_storage.spool.damaged import DamagedFolder
 from rustrak_storage.spool.lane import Lane, SyncedMark
 from rustrak_storage.spool.record import FORMAT_VERSION, SEGMENT_HEAD_BYTES, decode
 from rustrak_storage.spool.scan import Found, Window, scan
+
+_logger = logging.getLogger("rustrak.spool")
 
 _READ_AHEAD = 1024 * 1024
 _PROBE_S = 1.0
@@ -146,7 +149,9 @@ class LaneReader:
     def _read_within(
         self, horizon: tuple[int, int], after: SpoolPosition | None, max_events: int, max_bytes: int
     ) -> SpooledBatch | None:
-        numbers = [number for number in self._lane.segments() if after is None or number >= after.segment]
+        numbers = self._lane.segments()
+        if after is not None and not self._is_from_elsewhere(after, numbers):
+            numbers = [number for number in numbers if number >= after.segment]
         for number, later in zip_longest(numbers, numbers[1:]):
             if number > horizon[0]:
                 break
@@ -158,6 +163,16 @@ class LaneReader:
                 advance = SpoolAdvance(start=after, end=end)
                 return SpooledBatch(accepted=batch.accepted, advance=advance, damaged=batch.damaged)
         return None
+
+    def _is_from_elsewhere(self, after: SpoolPosition, numbers: list[int]) -> bool:
+        """Return whether a position lies beyond all that there is, as where the folder is older than the database.
+
+        Then all is read: an event that was recorded already is a duplicate, while one that is skipped would be lost.
+        """
+        if not numbers or after.segment <= max(numbers[-1], self._horizon()[0]):
+            return False
+        _logger.warning("position_ahead lane=%s segment=%d newest=%d", after.lane, after.segment, numbers[-1])
+        return True
 
     def _end(self, horizon: tuple[int, int], number: int, later: int | None) -> int:
         try:

@@ -31,6 +31,7 @@ from rustrak_core.times import from_micros, to_micros
 FORMAT_VERSION = 1
 SEGMENT_MAGIC = b"RTSPOOL\n"
 MICROS_PER_DAY = 86_400_000_000
+_BY_STDLIB = b" "
 
 _SEGMENT = struct.Struct("<8sIQQ")
 _RECORD = struct.Struct("<8sIIIq")
@@ -144,8 +145,8 @@ def decode(head: RecordHead, body: Buffer) -> Accepted:
                 raise ValueError("the payloads are shorter than the meta part says")
             offset += row[4]
             events.append(_event(row, payload))
-        return Accepted(events=events, counts=[_count(row) for row in count_rows])
-    except (TypeError, IndexError, OverflowError, AttributeError) as error:
+        return Accepted(events=tuple(events), counts=tuple(_count(row) for row in count_rows))
+    except (TypeError, IndexError, OverflowError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record's meta part ({type(error).__name__})") from error
 
 
@@ -158,7 +159,7 @@ def event_days(meta: Buffer) -> list[tuple[int, date]]:
     try:
         rows, _ = _loads(bytes(meta))
         return [(row[0], date.fromordinal(_EPOCH_ORDINAL + row[2] // MICROS_PER_DAY)) for row in rows]
-    except (TypeError, IndexError, OverflowError) as error:
+    except (TypeError, IndexError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a record's meta part ({type(error).__name__})") from error
 
 
@@ -209,12 +210,9 @@ def _dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:  # lone surrogates in a header's text, integers over 64 bits
-        return json.dumps(value).encode("ascii")
+        return _BY_STDLIB + json.dumps(value).encode("ascii")
 
 
 def _loads(data: bytes) -> Any:
-    # orjson reads integers over 64 bits as floats without a word; none of ours has 20 digits but those of a client.
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        return json.loads(data)
+    # orjson would refuse the one, and read the other as floats without a word.
+    return json.loads(data) if data.startswith(_BY_STDLIB) else orjson.loads(data)

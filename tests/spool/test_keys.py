@@ -319,9 +319,9 @@ def test_threads_learn_and_forget(ring: StoredKeyRing, store: FakeStore) -> None
             except UnknownProjectError:
                 continue
 
-    with ThreadPoolExecutor(8) as pool:
-        asking = [pool.submit(ask) for _ in range(8)]
-        for _ in range(30):
+    with ThreadPoolExecutor(3) as pool:
+        asking = [pool.submit(ask) for _ in range(3)]
+        for _ in range(10):
             store.ids.add(3)
             ring.changed()
             assert ring.key_of(NONE) == key(3)

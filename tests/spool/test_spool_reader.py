@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rustrak_core.accepted import SpoolPosition
 from rustrak_core.errors import SpoolUnavailableError
 from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader, files
 from rustrak_storage.spool.writer import take_lane
@@ -204,6 +205,19 @@ def test_a_newer_format_is_left_alone(spool: DirectorySpool, reader: DirectorySp
         file.write(SegmentHead(version=2).pack())
     with pytest.raises(SpoolUnavailableError, match="newer Rustrak"):
         drain(reader)
+
+
+def test_a_folder_older_than_the_database(
+    spool: DirectorySpool, reader: DirectorySpoolReader, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a backup of the spool was restored, and not of the database, nothing new is skipped."""
+    spool.accept(accepted(1))
+    ahead = SpoolPosition(lane=spool.lane, segment=50, offset=1000)
+    batch = reader.read(reader.lanes()[0], after=ahead, max_events=10, max_bytes=10_000)
+    assert batch is not None
+    assert numbers(list(batch.accepted)) == [1]
+    assert batch.advance.start == ahead
+    assert "position_ahead" in caplog.text
 
 
 def directory_made(directory: Path) -> Path:
