@@ -30,9 +30,9 @@ _HINTS = ("sentry_release", "sentry_environment")
 INGESTION_PATHS: dict[str, Any] = {
     "/api/{project_id}/envelope/": _post(
         "sendEnvelope",
-        "Send an envelope, whatever its Content-Type says; the envelope's `dsn` may be its credentials",
+        "Send an envelope, whatever its Content-Type says; its own `dsn` may be the credentials",
         "Accepted",
-        {"application/x-sentry-envelope": _ANY},
+        {"text/plain": _ANY},
     ),
     "/api/{project_id}/store/": _post(
         "sendEvent", "Send one event, as older SDKs do", "Accepted", {"application/octet-stream": _ANY}

@@ -26,8 +26,8 @@ def _open(name: str, summary: str, responses: dict[str, Any]) -> dict[str, Any]:
     return {**_operation("health", name, summary, responses, 500), "security": []}
 
 
-_PAGING = parameters("limit", "cursor")
-_FILTERS = parameters("state", "sort", "order", "environment", "release", "level", "q", "limit", "cursor")
+_PAGING = parameters("limit")
+_FILTERS = parameters("state", "sort", "order", "environment", "release", "level", "q", "limit")
 
 MANAGEMENT_PATHS: dict[str, Any] = {
     "/api/projects": {

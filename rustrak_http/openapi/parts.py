@@ -36,7 +36,6 @@ PARAMETERS: dict[str, _Part] = {
     ),
     "token_id": _path("token_id", ref("Id"), "A token's number."),
     "limit": _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}, "Rows a page."),
-    "cursor": _query("cursor", {"type": "string", "format": "rustrak-cursor"}, "`next_cursor` of the page before."),
     "state": _query("state", ref("State"), "Issues in that state only."),
     "sort": _query("sort", _enum("last_seen", "first_seen", "event_count"), "Default: last_seen."),
     "order": _query("order", _enum("desc", "asc"), "Default: desc."),
@@ -107,6 +106,9 @@ def success(status: int, schema: str, description: str) -> dict[str, _Part]:
 
 
 def page(schema: str, description: str) -> dict[str, _Part]:
-    """Return the response of a list, with its link to what follows."""
-    link = {"schema": {"type": "string"}, "description": 'Where more follows: `<URL>; rel="next"`.'}
+    """Return the response of a list, with its link to what follows.
+
+    ``cursor`` is no parameter of the document: no schema says which texts are cursors, and a client follows the link.
+    """
+    link = {"schema": {"type": "string"}, "description": 'Where more follows: `<URL>; rel="next"`, to be followed.'}
     return {"200": {**_json(schema, description), "headers": {"Link": link}}}

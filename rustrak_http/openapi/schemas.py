@@ -4,7 +4,8 @@ from typing import Any
 
 _Schema = dict[str, Any]
 
-_NOT_BLANK = r"^\s*[^\s\u0000](?:[^\u0000]{0,253}[^\s\u0000])?\s*$"
+_BLANK = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # what trimming takes
+_NAME = rf"^[{_BLANK}]*[^{_BLANK}\u0000](?:[^\u0000]{{0,253}}[^{_BLANK}\u0000])?[{_BLANK}]*$"
 _TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{0,5}[1-9])?Z$"
 
 
@@ -23,7 +24,7 @@ def _body(properties: dict[str, _Schema], *, optional: tuple[str, ...] = ()) -> 
 
 
 def _list_of(name: str) -> _Schema:
-    cursor = {"type": "string", "description": "Present where more follows; give it as `cursor`."}
+    cursor = {"type": "string", "description": "Present where more follows; give it as `?cursor=` to this same list."}
     data = {"type": "array", "items": ref(name), "maxItems": 100}
     return _object({"data": data, "next_cursor": cursor}, optional=("next_cursor",))
 
@@ -56,7 +57,7 @@ SCHEMAS: dict[str, _Schema] = {
         }
     ),
     "ProjectBody": _body(
-        {"name": {"type": "string", "pattern": _NOT_BLANK, "description": "1 to 255 characters once trimmed."}}
+        {"name": {"type": "string", "pattern": _NAME, "description": "1 to 255 characters once trimmed."}}
     ),
     "Projects": _list_of("Project"),
     "Issue": _object(
@@ -134,7 +135,7 @@ SCHEMAS: dict[str, _Schema] = {
             "sdk_dropped": {"type": "object", "additionalProperties": _COUNT},
         }
     ),
-    "Stats": _object({"data": {"type": "array", "items": ref("Day"), "maxItems": 366}}),
+    "Stats": _object({"data": {"type": "array", "items": ref("Day")}}),
     "Live": _object({"status": {"const": "ok"}}),
     "Ready": _object({"status": {"const": "ok"}, "database": {"const": "connected"}}),
     "NotReady": _object({"error": _TEXT, "status": {"const": "unavailable"}, "database": _TEXT}),

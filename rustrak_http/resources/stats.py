@@ -8,14 +8,12 @@ import attrs
 import falcon
 
 from rustrak_core.accepted import Count, Outcome
-from rustrak_core.errors import InvalidInputError
 from rustrak_core.ports import CounterStore, Spool
 from rustrak_http.answers import answer
 from rustrak_http.paths import project_id
 from rustrak_http.query import day
 
-RANGE_DAYS_MAX = 366
-_RANGE_DAYS_DEFAULT = 30
+_RANGE_DAYS = 30
 _EVENT_CATEGORIES = frozenset({"default", "error", "security"})
 _OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED})
 
@@ -57,14 +55,9 @@ _project_id = project_id  # falcon gives path parameters by name, and that name 
 
 
 def _range(since: dt.date | None, until: dt.date | None, today: dt.date) -> tuple[dt.date, dt.date]:
+    """Return the first and the last day asked for, today and 30 days by default; the last may come before the first."""
     until = until or max(today, since or today)
-    if since is None:
-        since = dt.date.fromordinal(max(1, until.toordinal() - _RANGE_DAYS_DEFAULT + 1))
-    if since > until:
-        raise InvalidInputError("since", "must not be after `until`")
-    if (until - since).days >= RANGE_DAYS_MAX:
-        raise InvalidInputError("since", f"at most {RANGE_DAYS_MAX} days at once; give `until` too")
-    return since, until
+    return since or dt.date.fromordinal(max(1, until.toordinal() - _RANGE_DAYS + 1)), until
 
 
 def _by_day(counts: Iterable[Count]) -> dict[dt.date, _Day]:

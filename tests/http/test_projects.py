@@ -217,6 +217,8 @@ def test_stats_take_a_range_of_days(api: Api) -> None:
     assert [row["day"] for row in api.get(f"{path}?since=2024-01-16&until=2024-01-16").json["data"]] == days[1:2]
     assert api.get(f"{path}?since=2030-01-01").json == {"data": []}
     assert api.get(f"{path}?until=0001-01-01").json == {"data": []}
+    assert api.get(f"{path}?since=2024-01-17&until=2024-01-15").json == {"data": []}
+    assert [row["day"] for row in api.get(f"{path}?since=0001-01-01&until=9999-12-31").json["data"]] == days
 
 
 @pytest.mark.parametrize(
@@ -228,8 +230,6 @@ def test_stats_take_a_range_of_days(api: Api) -> None:
         ("since=20240115", "since"),
         ("until=", "until"),
         ("until=2024-01-15T00:00:00Z", "until"),
-        ("since=2024-01-02&until=2024-01-01", "since"),
-        ("since=2023-01-01&until=2024-01-02", "since"),
     ],
 )
 def test_bad_ranges_are_refused(api: Api, query: str, name: str) -> None:
