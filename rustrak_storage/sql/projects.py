@@ -58,7 +58,7 @@ class SqlProjects(SqlPart, ProjectStore):
 
         def work(connection: Connection) -> Project:
             row = live_project(connection, _TABLE.c.id == bounded(project_id), lock=True)
-            connection.execute(update(_TABLE).where(_TABLE.c.id == bounded(project_id)).values(name=name))
+            connection.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(name=name))
             row.name = name
             return row.to_project()
 
@@ -69,7 +69,7 @@ class SqlProjects(SqlPart, ProjectStore):
 
         def work(connection: Connection) -> Project:
             row = live_project(connection, _TABLE.c.id == bounded(project_id), lock=True)
-            connection.execute(update(_TABLE).where(_TABLE.c.id == bounded(project_id)).values(deleted_at=to_micros(now)))
+            connection.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(deleted_at=to_micros(now)))
             connection.execute(insert(schema.doomed).values(kind="project", id=project_id))
             return row.to_project()
 

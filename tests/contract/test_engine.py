@@ -66,11 +66,12 @@ def test_driver_errors_stay_within(sqlite_url: str, call: str) -> None:
         other.execute("DROP TABLE rustrak_token")
         other.execute("DROP TABLE rustrak_issue_user")
     other.close()
+    calls: dict[str, Callable[[], object]] = {
+        "read": lambda: store.tokens(ListQuery()),
+        "write": lambda: store.create_token(sha256=b"secret" * 6, prefix="a1b2", description="secret", now=NOW),
+    }
     with pytest.raises(StoreUnavailableError) as caught:
-        if call == "read":
-            store.tokens(ListQuery())
-        else:
-            store.create_token(sha256=b"secret" * 6, prefix="a1b2", description="secret", now=NOW)
+        calls[call]()
     assert "rustrak_token" not in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "secret" not in str(caught.value.__cause__)

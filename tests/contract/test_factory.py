@@ -76,7 +76,11 @@ def test_others_offer_stores(monkeypatch: pytest.MonkeyPatch) -> None:
 
         @staticmethod
         def load() -> Any:
-            return lambda url: (asked.append(url), entry.load()())[1]
+            def opened(url: str) -> Any:
+                asked.append(url)
+                return entry.load()()
+
+            return opened
 
     def entry_points(*, group: str, name: str | None = None) -> list[type[Loaded]]:
         return [Loaded] if group == "rustrak.stores" and name in {None, "shelf"} else []

@@ -95,7 +95,7 @@ def test_many_processes_migrate_once(blank_url: str) -> None:
     """Of processes that start on one empty database at once, one migrates it, and all can use it."""
     script = "import sys; from rustrak_storage.factory import open_store; s = open_store(sys.argv[1]); s.check()"
     processes = [
-        subprocess.Popen([sys.executable, "-c", script, blank_url], stderr=subprocess.PIPE, text=True) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", script, blank_url], stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]
     for process in processes:
         _out, told = process.communicate(timeout=120)
