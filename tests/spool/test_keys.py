@@ -1,6 +1,8 @@
 """The ring of keys: quick, right at once after a deletion, and of use while the store is away."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -332,3 +334,17 @@ def test_threads_learn_and_forget(ring: StoredKeyRing, store: FakeStore) -> None
         stop.set()
         for each in asking:
             each.result(10)
+
+
+def test_another_process_deletes(store: FakeStore, clock: ManualClock, tmp_path: Path) -> None:
+    """What another process of the data directory says is heeded by the very next call."""
+    ring = ring_in(tmp_path, store, clock)
+    assert ring.key_of(ONE) == key(1)
+    store.ids.remove(1)
+    script = (
+        "import sys; from pathlib import Path; from rustrak_storage.key_files import FileGeneration; "
+        "FileGeneration(Path(sys.argv[1])).advance()"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
+    with pytest.raises(UnknownProjectError):
+        ring.key_of(ONE)
