@@ -196,10 +196,10 @@ class TrackerTransport(Transport):
 
     def _give_up(self, batch: Sequence[Accepted], reason: str, why: str) -> None:
         events = sum(len(accepted.events) for accepted in batch)
-        self.dropped += len(batch)
         if events:
+            self.dropped += sum(1 for accepted in batch if accepted.events)
             self._losses.add("error", reason, events)
-        _log.warning("%d captured events could not be recorded: %s", events, why)
+            _log.warning("%d captured events could not be recorded: %s", events, why)
 
     def _reset(self) -> None:
         self._recorder.reset()

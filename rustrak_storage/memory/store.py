@@ -27,6 +27,7 @@ from rustrak_core.times import to_micros
 from rustrak_core.token import Token, TokenId
 from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, KeyId, ProjectRow
 from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, split_short_id
+from rustrak_storage.forks import hold_while_forking
 from rustrak_storage.memory.views import event_keyset, stored, summary
 from rustrak_storage.texts import clean
 
@@ -39,6 +40,7 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         """Begin with nothing."""
         self._lock = threading.RLock()
+        hold_while_forking(self, "_lock")
         self._closed = False
         self._started = False
         self._projects: dict[int, ProjectRow] = {}

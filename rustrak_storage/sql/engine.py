@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy import exc as sa
 
 from rustrak_core.errors import RustrakError, StoreRefusedError, StoreUnavailableError
+from rustrak_storage.forks import hold_while_forking
 
 T = TypeVar("T")
 
@@ -51,6 +52,8 @@ class Database:
         self._writing = threading.Lock()
         self._pid = os.getpid()
         self._closed = False
+        if self.is_sqlite:
+            hold_while_forking(self, "_writing")
 
     @contextmanager
     def reading(self, *, snapshot: bool = False) -> Iterator[Connection]:
@@ -234,13 +237,16 @@ def _migration_lock(connection: Connection) -> Iterator[None]:
         return
     # MariaDB commits at each CREATE, so that its lock belongs to the connection, and to this database by its name.
     name = "CONCAT('rustrak/', LEFT(SHA1(DATABASE()), 32))"
-    with connection.begin():
-        if connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 120)").scalar() != 1:
-            raise StoreUnavailableError("another process has been migrating the database for minutes; try again later")
-        try:
+    locked = connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 120)").scalar()
+    connection.commit()
+    if locked != 1:
+        raise StoreUnavailableError("another process has been migrating the database for minutes; try again later")
+    try:
+        with connection.begin():
             yield
-        finally:
-            connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
+    finally:  # not before the commit, or the next one would see half of it
+        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
+        connection.commit()
 
 
 @contextmanager
