@@ -1,0 +1,108 @@
+"""``python -m tests.benchmarks``: measure, print a table, and write the same as JSON into ``bench-results/``.
+
+Medians of several runs, with the machine's load average beside them. Nothing is asserted: figures are for reading.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from tests.benchmarks.events import mean_payload_bytes, write_bodies
+from tests.benchmarks.load import WRK, Load, send
+from tests.benchmarks.measure import Ingest, environment, ingest, null_server, routes
+
+
+@click.command()
+@click.option("--requests", default=10_000, show_default=True, help="Events in a burst.")
+@click.option("--connections", default=64, show_default=True)
+@click.option("--events", default=100_000, show_default=True, help="Events behind the routes; 0 leaves routes out.")
+@click.option("--route-requests", default=100, show_default=True, help="Requests of a route.")
+@click.option("--runs", default=3, show_default=True, help="Bursts, of which the median is shown.")
+@click.option("--wrk/--no-wrk", default=WRK is not None, help="Send with wrk; by default where it is installed.")
+@click.option("--out", default="bench-results", show_default=True, type=click.Path(path_type=Path), help="Folder.")
+def main(requests: int, connections: int, events: int, route_requests: int, runs: int, wrk: bool, out: Path) -> None:
+    """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback."""
+    with tempfile.TemporaryDirectory(prefix="rustrak-bench-") as folder:
+        place = Path(folder)
+        bodies = place / "bodies"
+        write_bodies(bodies, requests + connections)
+        nulls, ingests = [], []
+        for run in range(runs):
+            with null_server() as target:
+                nulls.append(send(target, bodies, requests, connections=connections, wrk=wrk))
+            ingests.append(ingest(place / f"run-{run}", bodies, requests, connections=connections, wrk=wrk))
+        route_figures = routes(place / "routes", events, requests=route_requests) if events else {}
+    report = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "environment": environment(),
+        "settings": {
+            "requests": requests,
+            "connections": connections,
+            "runs": runs,
+            "events": events,
+            "generator": "wrk" if wrk else "python",
+        },
+        "payload_bytes": mean_payload_bytes(),
+        "null": _median_load(nulls),
+        "ingest": _median_ingest(ingests),
+        "ingest_runs": [attrs.asdict(each) for each in ingests],
+        "routes": route_figures,
+    }
+    _print(report)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"{report['at'].replace(':', '')}.json"
+    file.write_text(json.dumps(report, indent=2) + "\n")
+    click.echo(f"\n{file}")
+
+
+def _median_load(loads: list[Load]) -> dict[str, float]:
+    names = ("per_second", "p50_ms", "p95_ms", "p99_ms", "errors")
+    return {name: statistics.median(getattr(load, name) for load in loads) for name in names}
+
+
+def _median_ingest(ingests: list[Ingest]) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        f"accept_{name}": value for name, value in _median_load([i.load for i in ingests]).items()
+    }
+    for field in attrs.fields(Ingest):
+        if field.name != "load":
+            values = [getattr(each, field.name) for each in ingests]
+            figures[field.name] = None if None in values else statistics.median(values)
+    return figures
+
+
+def _print(report: dict[str, Any]) -> None:
+    null, got = report["null"], report["ingest"]
+    rows = [
+        ("size of an event, JSON", f"{report['payload_bytes']:,} bytes"),
+        ("null application, answered", f"{null['per_second']:,.0f}/s   p99 {null['p99_ms']:.1f} ms"),
+        ("accepted and durable, in a burst", f"{got['accept_per_second']:,.0f}/s   {got['accept_errors']:.0f} errors"),
+        ("  p50, p95, p99", " / ".join(f"{got[f'accept_{p}_ms']:.1f}" for p in ("p50", "p95", "p99")) + " ms"),
+        ("digested, first request to last event", f"{got['digested_per_s']:,.0f}/s"),
+        ("processor time, server and worker", f"{_us(got['accept_cpu_us'])} + {_us(got['digest_cpu_us'])} an event"),
+        ("memory of all processes (PSS)", f"{got['pss_bytes'] / 2**20:.0f} MiB" if got["pss_bytes"] else "unknown"),
+        ("stored, of an event", f"{got['stored_bytes_per_event']:,.0f} bytes"),
+        ("load average", f"{got['load_average']:.1f} on {report['environment']['cpus']} cores"),
+    ]
+    for name, value in rows:
+        click.echo(f"{name:40}{value}")
+    if report["routes"]:
+        click.echo(
+            f"\n{'route, at ' + format(report['settings']['events'], ',') + ' events':40}{'p50':>8}{'p95':>8}{'p99':>8} ms"
+        )
+    for name, took in report["routes"].items():
+        click.echo(f"{name:40}{took['p50_ms']:8.1f}{took['p95_ms']:8.1f}{took['p99_ms']:8.1f}")
+
+
+def _us(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0f} us"
+
+
+if __name__ == "__main__":
+    main()
