@@ -158,3 +158,8 @@ def make_api(store: Store, clock: Clock) -> Callable[..., Api]:
 @pytest.fixture
 def api(make_api: Callable[..., Api]) -> Api:
     return make_api()
+
+
+@pytest.fixture
+def project(api: Api) -> dict[str, Any]:
+    return api.project("shop")

@@ -9,7 +9,7 @@ import pytest
 from rustrak_core.errors import OverloadError, SchemaError, SpoolUnavailableError, StoreUnavailableError
 from rustrak_core.ports import SpoolStats
 from tests.http.conftest import START, Api
-from tests.http.test_projects import FakeSpool
+from tests.http.fakes import FakeSpool
 
 
 def test_health_in_the_documented_shapes(api: Api) -> None:
@@ -56,7 +56,7 @@ def _raise(error: Exception) -> Any:
     [
         ({"spool": Spool(fault=SpoolUnavailableError("the spool is read-only"))}, "spool"),
         ({"spool": Spool(fault=_overload("spool_full"))}, "spool"),
-        ({"spool": Spool(fault=_overload("disk_floor"))}, "disk"),
+        ({"spool": Spool(fault=_overload("disk_full"))}, "disk"),
         ({"spool": Spool(fault=RuntimeError("secret"))}, "spool"),
         ({"spool": Spool(waited_s=301)}, "backlog"),
         ({"worker_alive": lambda: False}, "worker"),

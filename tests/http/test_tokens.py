@@ -53,7 +53,7 @@ def test_only_a_hash_is_kept(api: Api) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"description": None}])
 def test_a_description_may_be_absent(api: Api, body: dict[str, Any]) -> None:
-    """API.md Tokens S2: `description` may be absent (`null`)."""
+    """API.md Tokens S1: `description` may be absent (`null`)."""
     made = api.post("/api/tokens", body)
     assert (made.status_code, made.json["description"]) == (201, None)
     assert api.get("/api/tokens").json["data"][1]["description"] is None
@@ -76,7 +76,7 @@ def test_bad_descriptions_are_refused(api: Api, text: Any) -> None:
 
 
 def test_last_used_is_shown_to_the_minute(api: Api) -> None:
-    """API.md Tokens S2: `last_used_at` is shown, and written at most once a minute."""
+    """API.md Tokens S1: `last_used_at` is shown, and written at most once a minute."""
     assert api.get("/api/tokens").json["data"][0]["last_used_at"] == "2024-01-15T10:30:00Z"
     api.clock.forward(59)
     assert api.get("/api/tokens").json["data"][0]["last_used_at"] == "2024-01-15T10:30:00Z"
@@ -98,7 +98,7 @@ class Watched:
 
 
 def test_a_use_is_not_written_with_each_request(api: Api, clock: Clock) -> None:
-    """API.md Tokens S2: written at most once a minute, and the store is not even asked to."""
+    """API.md Tokens S1: written at most once a minute, and the store is not even asked to."""
     touched: list[Any] = []
     gate = TokenGate(
         Watched(api.store, touch_token=lambda token_id, *, now: touched.append((token_id, now))), clock=clock
