@@ -43,7 +43,8 @@ class SqlIssues(SqlPart, IssueStore):
         """See `rustrak_core.ports.IssueStore.issues`."""
         with self._database.reading() as connection:
             project = live_project(connection, _PROJECT.c.id == bounded(query.project_id))
-            statement = _page(query).where(*_conditions(query), *_facets(connection, query))
+            rare, facets = _facets(connection, query)
+            statement = _page(query, rare).where(*_conditions(query), *facets)
             found = [issue_row(row) for row in connection.execute(statement)]
         chosen = found[: query.limit]
         after = None
@@ -117,16 +118,21 @@ def _condition(ref: int | str) -> ColumnElement[bool]:
     return and_(_PROJECT.c.slug == slug, _TABLE.c.number == number)
 
 
-def _page(query: IssueQuery) -> Select[Any]:
-    columns = [_TABLE.c[query.sort.value], _TABLE.c.id]
-    statement = select_issues().order_by(*ordered(columns, descending=query.descending)).limit(query.limit + 1)
-    if query.after is None:
-        return statement
-    return statement.where(behind(columns, query.after.values, descending=query.descending))
+def _page(query: IssueQuery, rare: set[int] | None) -> Select[Any]:
+    columns: list[ColumnElement[Any]] = [_TABLE.c[query.sort.value], _TABLE.c.id]
+    statement = select_issues().limit(query.limit + 1)
+    if rare is None:
+        statement = statement.where(_TABLE.c.project_id == query.project_id)
+    else:
+        # Sums, which no index holds: SQLite would walk the sorted list of all issues rather than fetch the few.
+        columns = [column + 0 for column in columns]
+        statement = statement.where(_TABLE.c.id.in_(rare), _TABLE.c.project_id + 0 == query.project_id)
+    if query.after is not None:
+        statement = statement.where(behind(columns, query.after.values, descending=query.descending))
+    return statement.order_by(*ordered(columns, descending=query.descending))
 
 
 def _conditions(query: IssueQuery) -> Iterator[ColumnElement[bool]]:
-    yield _TABLE.c.project_id == query.project_id
     yield _TABLE.c.deleted_at.is_(None)
     if query.state is not None:
         yield _TABLE.c.state == query.state.value
@@ -134,18 +140,19 @@ def _conditions(query: IssueQuery) -> Iterator[ColumnElement[bool]]:
         yield _TABLE.c.search.contains(clean(word, len(word)).casefold(), autoescape=True)
 
 
-def _facets(connection: Connection, query: IssueQuery) -> Iterator[ColumnElement[bool]]:
-    """Yield what each facet asks for: a rare value's issues, else a look at each issue of the list."""
+def _facets(connection: Connection, query: IssueQuery) -> tuple[set[int] | None, list[ColumnElement[bool]]]:
+    """Return the issues that have all rare values asked for, None where none is rare; and what the others ask."""
     table = schema.facet
     wanted = [("environment", query.environment), ("release", query.release), ("level", query.level)]
     wanted += [(f"tag:{key}", value) for key, value in query.tags]
-    for key, value in wanted:
-        if value is None:
-            continue
-        key, value = clean(key, len(key)), clean(value, len(value))  # noqa: PLW2901 - only cleaned
+    rare: set[int] | None = None
+    frequent: list[ColumnElement[bool]] = []
+    for key, value in [(clean(key, len(key)), clean(value, len(value))) for key, value in wanted if value is not None]:
         has = and_(table.c.project_id == query.project_id, table.c.key == key, table.c.value == value)
-        some = list(connection.execute(select(table.c.issue_id).where(has).limit(_FEW + 1)).scalars())
+        some = set(connection.execute(select(table.c.issue_id).where(has).limit(_FEW + 1)).scalars())
         if len(some) <= _FEW:
-            yield _TABLE.c.id.in_(some)
+            rare = some if rare is None else rare & some
         else:
-            yield exists().where(table.c.issue_id == _TABLE.c.id, table.c.key == key, table.c.value == value)
+            of_issue = table.c.issue_id == _TABLE.c.id
+            frequent.append(exists().where(of_issue, table.c.key == key, table.c.value == value))
+    return rare, frequent
