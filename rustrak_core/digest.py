@@ -1,12 +1,12 @@
 """From an accepted event's bytes to what is recorded: parsed once, read field by field, grouped."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rustrak_core import grouping
 from rustrak_core.accepted import AcceptedEvent, Count, EventKind, Outcome
 from rustrak_core.digested import Digested
-from rustrak_core.errors import MalformedJsonError
+from rustrak_core.errors import MalformedEventError, MalformedJsonError
 from rustrak_core.event.attributes import attribute
 from rustrak_core.event.csp import event_from_report
 from rustrak_core.event.frames import frames_of, place, top_frame
@@ -25,25 +25,29 @@ _CULPRIT_MAX = 200
 def digest(event: AcceptedEvent) -> Digested:
     """Return what is to be recorded of *event*.
 
-    It is pure, and never raises on a hostile payload: a field that cannot be read costs that field, and of bytes that
-    are no JSON object only what came with them is left.
+    It is pure, and a hostile payload costs no more than the fields that cannot be read.
+
+    Raises:
+        MalformedEventError: its bytes are no JSON object, so that it is no event (SDK.md, section 6: "it must not
+            store").
     """
-    return _digest(event, _read(event) or {})
+    payload = read_payload(event.payload, event.kind, event.hints)
+    if payload is None:
+        raise MalformedEventError("the payload is not a JSON object")
+    return _digest(event, payload)
 
 
-def digest_all(events: Iterable[AcceptedEvent]) -> tuple[Sequence[Digested], Sequence[Count]]:
-    """Return what is to be recorded of *events*, in their order, and counts of those whose bytes are no JSON object.
-
-    The latter are not events (SDK.md, section 6: "it must not store"), and counted as ``invalid``.
-    """
+def digest_all(
+    events: Iterable[AcceptedEvent], *, digesting: Callable[[AcceptedEvent], Digested] = digest
+) -> tuple[Sequence[Digested], Sequence[Count]]:
+    """Return what is to be recorded of *events*, in their order, and counts of those that are none (``invalid``)."""
     digested, counts = [], []
     for event in events:
-        payload = _read(event)
-        if payload is None:
+        try:
+            digested.append(digesting(event))
+        except MalformedEventError:
             day = event.received_at.date()
             counts.append(Count(project_id=event.project_id, day=day, category="error", outcome=Outcome.INVALID))
-        else:
-            digested.append(_digest(event, payload))
     return digested, counts
 
 
@@ -62,10 +66,6 @@ def read_payload(
     if not isinstance(value, dict):
         return None
     return event_from_report(value, dict(hints)) if kind == EventKind.CSP else value
-
-
-def _read(event: AcceptedEvent) -> dict[str, Any] | None:
-    return read_payload(event.payload, event.kind, event.hints)
 
 
 def _digest(event: AcceptedEvent, payload: Mapping[str, Any]) -> Digested:

@@ -14,10 +14,10 @@ from datetime import datetime
 import attrs
 
 from rustrak_core import ambient
-from rustrak_core.accepted import Accepted, AcceptedEvent, SpoolPosition, sum_counts
-from rustrak_core.digest import digest
+from rustrak_core.accepted import AcceptedEvent, Count, SpoolPosition, sum_counts
+from rustrak_core.digest import digest, digest_all
 from rustrak_core.digested import Digested
-from rustrak_core.errors import SpoolUnavailableError, StalePositionError, StoreUnavailableError
+from rustrak_core.errors import MalformedEventError, SpoolUnavailableError, StalePositionError, StoreUnavailableError
 from rustrak_core.ports import SpooledBatch, SpoolReader, Store
 from rustrak_http.quarantine import quarantined, undigested
 
@@ -172,7 +172,8 @@ class DigestWorker:
         if len(accepted) >= lane.max_events:
             waits.append(accepted[0].received_at)
         try:
-            self._record(lane, batch, [self._digest_safely(event) for event in accepted])
+            events, invalid = digest_all(accepted, digesting=self._digest_safely)
+            self._record(lane, batch, events, invalid)
         except StalePositionError:
             _logger.warning("position_stale lane=%s", batch.advance.end.lane)
             self._lanes.pop(batch.advance.end.lane, None)
@@ -186,9 +187,11 @@ class DigestWorker:
         lane.poisons_in_a_row = 0
         return len(accepted)
 
-    def _record(self, lane: _Lane, batch: SpooledBatch, events: Sequence[Digested]) -> None:
-        counts = [count for each in batch.accepted for count in each.counts]
-        self._store.record(events, counts=sum_counts(counts), advance=batch.advance)
+    def _record(
+        self, lane: _Lane, batch: SpooledBatch, events: Sequence[Digested], counts: Sequence[Count] = ()
+    ) -> None:
+        sent = (count for each in batch.accepted for count in each.counts)
+        self._store.record(events, counts=sum_counts([*counts, *sent]), advance=batch.advance)
         lane.position = batch.advance.end
         self._forget(batch.advance.end)
 
@@ -201,6 +204,8 @@ class DigestWorker:
     def _digest_safely(self, event: AcceptedEvent) -> Digested:
         try:
             return self._digest(event)
+        except MalformedEventError:
+            raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the event
             _log_event("digest_failed", event, error)
             return undigested(event)
@@ -232,8 +237,7 @@ class DigestWorker:
             raise
         except Exception as error:  # noqa: BLE001 - nor even that one: only the count is left to keep
             _logger.error("event_quarantined lane=%s error=%s", batch.advance.end.lane, type(error).__name__)  # noqa: TRY400
-            counts = [quarantined(event) for event in accepted]
-            self._record(lane, attrs.evolve(batch, accepted=[*batch.accepted, Accepted(counts=counts)]), [])
+            self._record(lane, batch, [], [quarantined(event) for event in accepted])
             return 0
         return len(accepted)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import attrs
 
 from rustrak_core.accepted import Accepted
-from rustrak_core.digest import digest
+from rustrak_core.digest import digest_all
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import Intake, IssueStore, Recorded
 
@@ -47,9 +47,11 @@ class Ingested:
 def record(store: IssueStore, *accepted: Accepted) -> Sequence[Recorded]:
     """Digest and record in one transaction what was accepted; return what became of each event, in the order given.
 
+    Bytes that are no event are counted as invalid, and have no place among what is returned.
+
     Raises:
         StoreUnavailableError: the store cannot be reached; nothing was kept.
     """
-    events = [digest(event) for one in accepted for event in one.events]
-    counts = [count for one in accepted for count in one.counts]
+    events, invalid = digest_all(event for one in accepted for event in one.events)
+    counts = [*invalid, *(count for one in accepted for count in one.counts)]
     return store.record(events, counts=counts) if events or counts else ()

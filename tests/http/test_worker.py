@@ -324,3 +324,12 @@ def test_a_lane_that_cannot_be_read_does_not_hold_the_others(
 def test_an_undigested_event_is_valid(house: House) -> None:
     """What stands for an event that could not be digested satisfies what a store asks of any."""
     assert house.store.record([undigested(house.event(1))])[0].outcome is Outcome.STORED
+
+
+def test_bytes_that_are_no_event_are_counted_invalid(house: House) -> None:
+    """What turns out to be no JSON object is not stored, and accounted for; its neighbours are stored (SDK.md, 6)."""
+    house.spool.accept(Accepted(events=[attrs.evolve(house.event(1), payload=b"{broken}")]))
+    house.accept(2)
+    house.settle()
+    assert house.stored() == {2: "Message"}
+    assert (house.counted(Outcome.STORED), house.counted(Outcome.INVALID)) == (1, 1)
