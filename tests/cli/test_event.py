@@ -15,31 +15,31 @@ from rustrak_storage import open_store
 from tests.cli.conftest import Rustrak
 
 
-def fail(error: BaseException, cause: BaseException | None = None) -> BaseException:
+def fail(error: Exception, cause: Exception | None = None) -> Exception:
     """Raise *error*, and return it with its stack."""
     try:
         raise error from cause  # noqa: TRY301 - as below
-    except BaseException as raised:  # noqa: BLE001 - it is what the tests are about
+    except Exception as raised:  # noqa: BLE001 - it is what the tests are about
         return raised
 
 
-def plain() -> BaseException:
+def plain() -> Exception:
     return fail(KeyError("pear"))
 
 
-def of_a_module() -> BaseException:
+def of_a_module() -> Exception:
     return fail(re.error("bad\npattern"))
 
 
-def without_text() -> BaseException:
+def without_text() -> Exception:
     return fail(AssertionError())
 
 
-def with_cause() -> BaseException:
+def with_cause() -> Exception:
     return fail(ValueError("outer"), fail(OSError("inner")))
 
 
-def with_context() -> BaseException:
+def with_context() -> Exception:
     try:
         try:
             raise KeyError("first")  # noqa: TRY301 - as above
@@ -49,7 +49,7 @@ def with_context() -> BaseException:
         return error
 
 
-def group() -> BaseException:
+def group() -> Exception:
     inner = ExceptionGroup("inner", [fail(ValueError("a\nb")), ExceptionGroup("deep", [ValueError("4")])])
     members = [fail(TypeError("x"), fail(OSError("cause"))), inner, fail(ExceptionGroup("mid", [KeyError(5)]))]
     return fail(ExceptionGroup("outer", [*members, ValueError("last")]), with_context())

@@ -56,6 +56,7 @@ def test_flask_and_rustrak_answer_side_by_side(flask_app: Flask, tracker: Tracke
     assert client.get("/in/errors/api/projects").status_code == 401
     assert client.get("/in/other").status_code == 404
     answer = client.get("/in/errors/api/projects", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.json is not None
     assert [row["slug"] for row in answer.json["data"]] == [project.slug]
 
 
@@ -67,6 +68,7 @@ def test_the_dsn_of_a_mounted_application_works(flask_app: Flask, tracker: Track
             f"/in/errors/api/projects/{project.id}",
             headers={"Authorization": f"Bearer {secret}", "Host": host},
         )
+        assert answer.json is not None
         dsn = answer.json["dsn"]
         assert dsn.endswith(f"@{host}/in/errors/{project.id}")
         client = sentry_sdk.Client(dsn, default_integrations=False, auto_enabling_integrations=False)

@@ -92,18 +92,22 @@ def test_an_event_is_a_mapping(tracker: Tracker, project: Project) -> None:
 
 def test_capture_exception(tracker: Tracker, project: Project) -> None:
     """An exception is filed with its type, its stack and what it came from, and with what is said beside it."""
-    try:
+    stock: dict[str, int] = {}
+
+    def buy() -> None:
         try:
-            {}["pear"]
+            stock["pear"]
         except KeyError as error:
             raise LookupError("no pear") from error
-    except LookupError as error:
-        done = tracker.capture_exception(error, project, tags={"shelf": "north"}, level="warning")
+
+    with pytest.raises(LookupError) as caught:
+        buy()
+    done = tracker.capture_exception(caught.value, project, tags={"shelf": "north"}, level="warning")
     (issue,) = tracker.issues(project, q="shelf:north", level="warning")
     assert (issue.id, issue.type, issue.message) == (done.issue_id, "LookupError", "no pear")
     values = tracker.event_json(done.event_id or "")["exception"]["values"]
     assert [value["type"] for value in values] == ["KeyError", "LookupError"]
-    assert values[-1]["stacktrace"]["frames"][-1]["function"] == "test_capture_exception"
+    assert values[-1]["stacktrace"]["frames"][-1]["function"] == "buy"
     assert values[-1]["stacktrace"]["frames"][-1]["filename"].endswith("test_tracker.py")
 
 

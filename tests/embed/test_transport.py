@@ -20,7 +20,8 @@ Clients = Callable[..., sentry_sdk.Client]
 
 
 def captured(client: sentry_sdk.Client, **event: Any) -> UUID:
-    event_id = client.capture_event({"message": "hello", **event})
+    payload: Any = {"message": "hello", **event}
+    event_id = client.capture_event(payload)
     assert event_id is not None
     return UUID(event_id)
 
@@ -35,8 +36,10 @@ def lost(tracker: Tracker, project: Project) -> dict[tuple[str, str], int]:
 def test_what_the_sdk_captures_is_found_by_its_id(tracker: Tracker, project: Project, make_client: Clients) -> None:
     """Without a DSN, what `capture_event` returned finds the event, with all that the SDK sent."""
     client = make_client(TrackerTransport(tracker, project), release="shop@2.1", environment="prod")
+    stock: dict[str, int] = {}
+    event_id: str | None = None
     try:
-        {}["pear"]
+        stock["pear"]
     except KeyError as error:
         event, hint = sentry_sdk.utils.event_from_exception(error, client_options=client.options)
         event_id = client.capture_event(event, hint)
@@ -44,7 +47,7 @@ def test_what_the_sdk_captures_is_found_by_its_id(tracker: Tracker, project: Pro
     found = tracker.event_json(event_id or "")
     assert (found["release"], found["environment"]) == ("shop@2.1", "prod")
     frame = found["exception"]["values"][-1]["stacktrace"]["frames"][-1]
-    assert frame["context_line"].strip() == '{}["pear"]'
+    assert frame["context_line"].strip() == 'stock["pear"]'
     assert tracker.event(event_id or "").sdk_client == f"sentry.python/{sentry_sdk.VERSION}"
 
 
