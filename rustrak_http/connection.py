@@ -1,5 +1,6 @@
 """A connection, its requests and their answers: waitress' own, with bounds and manners that SDKs need."""
 
+import functools
 import json
 import queue
 import threading
@@ -11,7 +12,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import BadRequest
+from waitress.utilities import BadRequest, build_http_date
 
 HARD_BODY_BYTES = 1 << 30
 """A body that says it is longer than this is not read at all."""
@@ -21,6 +22,18 @@ _CORS = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "x-sentry-error, x-sentry-rate-limits, retry-after"),
 ]
+
+
+_RULED = frozenset({"connection", "date", "server", "transfer-encoding"})
+_PROXY_HEADERS = frozenset(
+    {"X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_FORWARDED_PORT", "X_FORWARDED_BY", "FORWARDED"}
+)
+
+
+@functools.lru_cache(maxsize=2)
+def _http_date(second: int) -> str:
+    date: str = build_http_date(second)
+    return date
 
 
 class ThreadPool:
@@ -107,8 +120,38 @@ class Task(WSGITask):  # type: ignore[misc]
         """Return the status line and headers."""
         if self.channel.http.stopping:
             self.set_close_on_finish()
+        if self.version == "1.1" and self.content_length is not None and self.has_body and not self.close_on_finish:
+            plain = self._plain_header()
+            if plain is not None:
+                return plain
         header: bytes = super().build_response_header()
         return header
+
+    def _plain_header(self) -> bytes | None:
+        """Return the header of an answer like most, or None where waitress' rules must be asked."""
+        if self.request.headers.get("CONNECTION", "").lower() == "close":
+            return None
+        lines = [f"HTTP/1.1 {self.status}"]
+        sized = False
+        for name, value in self.response_headers:
+            lower = name.lower()
+            if lower in _RULED:
+                return None
+            sized = sized or lower == "content-length"
+            lines.append(f"{name}: {value}")
+        if not sized:
+            lines.append(f"Content-Length: {self.content_length}")
+        lines.append(f"Date: {_http_date(int(self.start_time))}\r\n\r\n")
+        return "\r\n".join(lines).encode("latin-1")
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the WSGI environment; headers that only a trusted proxy may send are not in it."""
+        if not self.channel.http.trusts_proxy:
+            headers = self.request.headers
+            for name in _PROXY_HEADERS & headers.keys():
+                del headers[name]
+        environ: dict[str, Any] = super().get_environment()
+        return environ
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body, the header before the first."""
@@ -196,11 +239,13 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     Attributes:
         loop: Waits for it and its connections.
         stopping: Connections are closed after the request that they are at.
+        trusts_proxy: waitress looks after the headers of proxies; else they are dropped.
     """
 
     channel_class = Connection
     loop: Any = None
     stopping = False
+    trusts_proxy = False
     kept_body_bytes = HARD_BODY_BYTES
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

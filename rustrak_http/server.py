@@ -68,6 +68,7 @@ class HttpServer:
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
         )
         self._listener.kept_body_bytes = body_bytes + 1
+        self._listener.trusts_proxy = bool(trusted_proxy)
         self._listener.loop = self._loop = make_loop(self._listener, self._map)
 
     def run(self, *, grace_s: float = 5.0) -> None:
@@ -140,7 +141,7 @@ def _adjustments(*, connections: int, trusted_proxy: str | None) -> Any:
         channel_timeout=120,
         max_request_header_size=HEADER_BYTES,
         max_request_body_size=HARD_BODY_BYTES,
-        clear_untrusted_proxy_headers=True,
+        clear_untrusted_proxy_headers=bool(trusted_proxy),  # else `Task.get_environment` drops them
         expose_tracebacks=False,
         log_socket_errors=False,  # a client that goes away is no problem of ours
         ident=None,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rustrak_core.errors import RustrakError
 from rustrak_http.cli.logs import log_to_stderr
+from rustrak_http.cli.memory import settle_memory
 from rustrak_http.worker import Beat, DigestWorker
 
 _log = logging.getLogger("rustrak.worker")
@@ -56,6 +57,7 @@ def _digest(spool_dir: Path, database_url: str, stop: threading.Event) -> None:
     try:
         reader = DirectorySpoolReader(spool_dir)
         try:
+            settle_memory()
             DigestWorker(store, reader, heartbeat=beat).run(stop)
         finally:
             reader.close()

@@ -19,6 +19,7 @@ from rustrak_core.project import Project
 from rustrak_core.receive import Limits
 from rustrak_core.token import token_hash
 from rustrak_http.cli.logs import log_to_stderr
+from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import (
     Place,
     json_option,
@@ -141,6 +142,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
     _stop_on_signal(server)
     supervisor.start()
     _announce(settings, url, first, as_json=as_json)
+    settle_memory()
     with _Housekeeping(spool.flush):
         server.run(grace_s=HTTP_GRACE_S)
     spool.close()

@@ -26,7 +26,9 @@ from tests.benchmarks.measure import Ingest, environment, ingest, null_server, r
 @click.option("--runs", default=3, show_default=True, help="Bursts, of which the median is shown.")
 @click.option("--wrk/--no-wrk", default=WRK is not None, help="Send with wrk; by default where it is installed.")
 @click.option("--out", default="bench-results", show_default=True, type=click.Path(path_type=Path), help="Folder.")
-def main(requests: int, connections: int, events: int, route_requests: int, runs: int, wrk: bool, out: Path) -> None:
+def main(  # noqa: PLR0917 - click passes options by name
+    requests: int, connections: int, events: int, route_requests: int, runs: int, wrk: bool, out: Path
+) -> None:
     """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback."""
     with tempfile.TemporaryDirectory(prefix="rustrak-bench-") as folder:
         place = Path(folder)
@@ -38,7 +40,7 @@ def main(requests: int, connections: int, events: int, route_requests: int, runs
                 nulls.append(send(target, bodies, requests, connections=connections, wrk=wrk))
             ingests.append(ingest(place / f"run-{run}", bodies, requests, connections=connections, wrk=wrk))
         route_figures = routes(place / "routes", events, requests=route_requests) if events else {}
-    report = {
+    report: dict[str, Any] = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "environment": environment(),
         "settings": {
@@ -93,9 +95,8 @@ def _print(report: dict[str, Any]) -> None:
     for name, value in rows:
         click.echo(f"{name:40}{value}")
     if report["routes"]:
-        click.echo(
-            f"\n{'route, at ' + format(report['settings']['events'], ',') + ' events':40}{'p50':>8}{'p95':>8}{'p99':>8} ms"
-        )
+        title = f"route, at {report['settings']['events']:,} events"
+        click.echo(f"\n{title:40}{'p50':>8}{'p95':>8}{'p99':>8} ms")
     for name, took in report["routes"].items():
         click.echo(f"{name:40}{took['p50_ms']:8.1f}{took['p95_ms']:8.1f}{took['p99_ms']:8.1f}")
 

@@ -1,4 +1,4 @@
-"""A WSGI application that reads the body and answers, on the very server that Rustrak uses: the floor of all figures."""
+"""A WSGI application that reads the body and answers, on the server that Rustrak uses: the floor of all figures."""
 
 import signal
 from collections.abc import Callable, Iterable

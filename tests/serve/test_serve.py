@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -43,7 +44,7 @@ def test_first_lines_lead_to_an_issue(tmp_path: Path) -> None:
                 assert lines[-1] or process.poll() is None, lines
             start = lines.index("import sentry_sdk")
             subprocess.run([sys.executable, "-c", "\n".join(lines[start : start + 3])], check=True, timeout=30)
-            begun, rows = time.monotonic(), []
+            begun, rows = time.monotonic(), list[Any]()
             while not rows:
                 assert time.monotonic() - begun < 1, "not readable within a second"
                 curl = subprocess.run(["sh", "-c", lines[-1]], capture_output=True, check=True, timeout=10)
@@ -296,7 +297,11 @@ def test_a_taken_port_uses_nothing_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(
-            [*SERVE, "--port", port, "--data-dir", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+            [*SERVE, "--port", port, "--data-dir", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     assert done.returncode == 1
     assert f"port {port}" in done.stderr

@@ -112,7 +112,7 @@ def test_goes_on_when_nothing_can_be_started(
             raise OSError("no memory")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(supervisor_module.subprocess, "Popen", refuse_twice)
+    monkeypatch.setattr(subprocess, "Popen", refuse_twice)
     first = supervisor.state().pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
