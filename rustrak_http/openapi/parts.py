@@ -6,7 +6,7 @@ from rustrak_http.openapi.schemas import ref
 
 _Part = dict[str, Any]
 
-_NO_NUL = r"^[^\u0000]*$"
+_WORDS = r"^\s*([^\s\u0000]+(\s+|$)){0,32}$"
 _FILLED = r"^[^\u0000]+$"
 
 
@@ -48,8 +48,8 @@ PARAMETERS: dict[str, _Part] = {
     "level": _query("level", _enum("fatal", "error", "warning", "info", "debug"), "Any event of the issue has it."),
     "q": _query(
         "q",
-        {"type": "string", "pattern": _NO_NUL, "maxLength": 1000},
-        "Words that are all in type, message or culprit; `key:value` for a tag.",
+        {"type": "string", "pattern": _WORDS, "maxLength": 1000},
+        "Up to 32 words that are all in type, message or culprit; `key:value` for a tag.",
     ),
     "since": _query("since", {"type": "string", "format": "date"}, "First day; 30 days by default."),
     "until": _query("until", {"type": "string", "format": "date"}, "Last day; today by default."),

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import falcon
 
+from rustrak_core.errors import InvalidInputError
 from rustrak_core.issue import Issue, IssueState, issue_ref, issue_state
 from rustrak_core.page import IssueQuery, IssueSort, search_terms
 from rustrak_core.ports import IssueStore
@@ -18,6 +19,8 @@ from rustrak_http.shapes import issue_to_json
 
 _STATES = tuple(state.value for state in IssueState)
 _SORTS = tuple(sort.value for sort in IssueSort)
+_ORDERS = ("desc", "asc")
+_TERMS_MAX = 32
 _LEVELS = ("fatal", "error", "warning", "info", "debug")
 
 
@@ -40,7 +43,7 @@ class ProjectIssuesResource:
             "release": filled(req, "release"),
             "level": choice(req, "level", _LEVELS),
         }
-        words, tags = search_terms(text(req, "q") or "")
+        words, tags = _search(req)
         of = list_name(
             f"/api/projects/{project}/issues",
             state=state,
@@ -87,7 +90,18 @@ class IssueResource:
         _answer(resp, self._store.delete_issue(issue_ref(issue_id), now=self._clock()))
 
 
-_ORDERS = ("desc", "asc")
+def _search(req: falcon.Request) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return words and tags of ``q``, each of which costs the store a condition.
+
+    Raises:
+        InvalidInputError: there are more than 32.
+    """
+    words, tags = search_terms(text(req, "q") or "")
+    if len(words) + len(tags) > _TERMS_MAX:
+        raise InvalidInputError("q", f"must have at most {_TERMS_MAX} words")
+    return words, tags
+
+
 _project_id = project_id  # falcon gives path parameters by name, and that name is taken within the methods
 
 

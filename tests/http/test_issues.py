@@ -104,6 +104,7 @@ def shop(api: Api) -> Api:
         ("q=browser:Firefox%20null", [1]),
         ("q=http://x.test/a", [2]),
         ("q=%25", []),
+        (f"q={'+'.join(['null', 'browser:Firefox'] * 16)}", [1]),
         ("q=_", []),
         ("q=%27%22%5C", []),
         ("state=open&q=plain&limit=1", [3]),

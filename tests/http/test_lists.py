@@ -32,6 +32,7 @@ from tests.http.conftest import Api, both_backends, error
         ("environment=", "environment"),
         ("release=a&release=b", "release"),
         ("q=%00", "q"),
+        (f"q={'+'.join(['a'] * 33)}", "q"),
         (f"q={'a' * 1001}", "q"),
     ],
 )

@@ -30,8 +30,8 @@ def _mounted(app: Any) -> Callable[[WSGIEnvironment, StartResponse], Any]:
 
 def test_a_prefix_is_in_dsn_and_links(api: Api) -> None:
     """API.md Projects S1: `dsn` is built from the request's own host, and where the application is mounted there."""
-    for name in ("a", "b"):
-        project = api.project(name)
+    api.project("a")
+    project = api.project("b")
     client = testing.TestClient(_mounted(api.app))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     answer = client.simulate_get(f"{PREFIX}/api/projects?limit=1", headers=headers, host="host.test", port=8000)
