@@ -1,8 +1,12 @@
 """Payloads as they are kept: zstd where that is smaller, their codec named beside them."""
 
+import sys
 import threading
 
-from backports import zstd
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LEVEL = 3
 _SMALL_BYTES = 64
