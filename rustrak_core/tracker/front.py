@@ -25,7 +25,7 @@ from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_sto
 from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
 from rustrak_core.tracker.exceptions import exception_event
 from rustrak_core.tracker.intake import Ingested, record
-from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort
+from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort, project_slug
 from rustrak_core.view import event_to_json
 
 
@@ -175,7 +175,7 @@ class Tracker:
             UnknownProjectError: there is no such project.
         """
         if isinstance(project, str):
-            return self.store.project_by_slug(project)
+            return self.store.project_by_slug(project_slug(project))
         return self.store.project(self.project_id(project))
 
     def rename_project(self, project: ProjectRef, name: str) -> Project:
@@ -203,7 +203,7 @@ class Tracker:
         """
         if isinstance(project, Project):
             return project.id
-        return self.store.project_by_slug(project).id if isinstance(project, str) else ProjectId(project)
+        return self.store.project_by_slug(project_slug(project)).id if isinstance(project, str) else ProjectId(project)
 
     # --- issues and events -------------------------------------------------------------------------------------
 

@@ -1,18 +1,33 @@
 """How a caller may name a project, an issue, an event and an order of issues."""
 
+import re
 from uuid import UUID
 
-from rustrak_core.errors import InvalidInputError, UnknownEventError
+from rustrak_core.errors import InvalidInputError, UnknownEventError, UnknownProjectError
 from rustrak_core.event_id import parse_event_id
 from rustrak_core.issue import Issue, IssueId, ShortId, issue_ref
 from rustrak_core.page import IssueSort
-from rustrak_core.project import Project
+from rustrak_core.project import SLUG_MAX, Project
+
+_SLUG = re.compile(f"[a-z0-9-]{{1,{SLUG_MAX}}}", re.ASCII)
 
 ProjectRef = Project | int | str
 """A project: itself, its number, or its slug."""
 
 IssueRef = Issue | int | str
 """An issue: itself, its number, or its short id as in ``MY-APP-1``."""
+
+
+def project_slug(text: str) -> str:
+    """Return *text* if it can be a project's slug; in lower case, as slugs are.
+
+    Raises:
+        UnknownProjectError: it cannot, so that no project has it.
+    """
+    slug = text.lower()
+    if not _SLUG.fullmatch(slug):
+        raise UnknownProjectError("no such project; give its number or its slug, as in my-app")
+    return slug
 
 
 def event_uuid(text: UUID | str) -> UUID:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
-from rustrak_core.errors import ConfigurationError, UnknownProjectError
+from rustrak_core.errors import ConfigurationError, MalformedDsnError, UnknownProjectError
+from rustrak_core.project import ProjectId
 
 if TYPE_CHECKING:
     from rustrak_core.ports import Store
@@ -96,6 +97,8 @@ def with_place(command: F) -> F:
 def make_place(data_dir: str | Path, database_url: str | None) -> Place:
     """Return the place that two options name; relative folders begin where the command was started."""
     folder = Path(data_dir).expanduser().absolute()
+    if database_url is None and set("?%") & set(str(folder)):  # SQLAlchemy 2.0 and 2.1 read them differently
+        raise ConfigurationError("the data directory's path holds ? or %, which a database URL cannot; use another")
     return Place(data_dir=folder, database_url=database_url or f"sqlite:///{folder / DATABASE_FILE}")
 
 
@@ -147,11 +150,13 @@ def known_public_url(place: Place, given: str | None) -> str:
         ConfigurationError: what was given is no http(s) URL.
     """
     if given is not None:
-        if not given.startswith(("http://", "https://")):
-            raise ConfigurationError(
-                "--public-url must begin with http:// or https://, as in https://errors.example.com"
-            )
-        return given.rstrip("/")
+        from rustrak_core.dsn import Dsn
+
+        try:
+            return Dsn.at(given, sentry_key="0" * 32, project_id=ProjectId(1)).base_url
+        except MalformedDsnError:
+            reason = "--public-url must be as in https://errors.example.com, with a path at most"
+            raise ConfigurationError(reason) from None
     try:
         return (place.data_dir / URL_FILE).read_text(encoding="utf-8").strip() or URL_DEFAULT
     except OSError:

@@ -3,6 +3,7 @@
 0: done. 1: it could not be done. 2: the command line is wrong. 130: interrupted (Ctrl-C).
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ SIGPIPE = 141
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command with *args* (default: those of the process) and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal of another encoding cannot show is spelled out
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(args)
         sys.stdout.flush()

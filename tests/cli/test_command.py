@@ -164,8 +164,27 @@ def test_a_database_that_is_none(rustrak: Rustrak) -> None:
 
 def test_a_public_url_that_is_none(rustrak: Rustrak) -> None:
     """Nothing is created where the answer could not be printed."""
-    assert "--public-url" in rustrak.fails("project", "create", "x", "--public-url", "errors.example.com")
+    for url in ("errors.example.com", "ftp://errors.example.com", "http://a b", "http://a/?b"):
+        assert "--public-url" in rustrak.fails("project", "create", "x", "--public-url", url)
     assert not rustrak.data_dir.exists()
+
+
+@pytest.mark.parametrize("odd", ["\udcff", "", "x\0", "\x1b[2J", "9" * 400, "x" * 10_000, "☃"])
+def test_odd_arguments(rustrak: Rustrak, odd: str) -> None:
+    """Bytes of no encoding, emptiness and excess are unknown names, or found nowhere; never a traceback."""
+    rustrak("project", "create", "x")
+    for args in (["issues", odd], ["event", odd], ["project", "delete", odd, "--yes"], ["send-event", odd]):
+        rustrak.fails(*args)
+    for name in ("--q", "--environment", "--release", "--level"):
+        assert rustrak("issues", name, odd).code == 0
+
+
+def test_a_folder_that_no_url_can_name(rustrak: Rustrak, tmp_path: Path) -> None:
+    """What means something in a URL is refused in the data directory's path, rather than written beside it."""
+    for name in ("a?b", "a%20b"):
+        assert "holds ? or %" in rustrak.fails("project", "create", "x", "--data-dir", tmp_path / name)
+    assert rustrak("project", "create", "x", "--data-dir", tmp_path / "a#b c ü").code == 0
+    assert (tmp_path / "a#b c ü" / "rustrak.db").exists()
 
 
 def test_interrupted(rustrak: Rustrak, monkeypatch: pytest.MonkeyPatch) -> None:
