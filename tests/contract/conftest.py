@@ -4,6 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -52,8 +53,10 @@ def create_database() -> Iterator[Callable[[str], URL]]:
         return url.set(database=name)
 
     yield create
-    for url, name in made:
-        run(url, f"DROP DATABASE {name}" + (" WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""))
+    with ExitStack() as stack:  # each is dropped, whatever became of the one before
+        for url, name in made:
+            force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
+            stack.callback(run, url, f"DROP DATABASE IF EXISTS {name}{force}")
 
 
 def run(url: URL, *statements: str) -> None:
