@@ -18,14 +18,3 @@ def adding(dialect: str, table: Table, *columns: str) -> Any:
     keys: Sequence[str] = [column.name for column in table.primary_key]
     sums = {name: table.c[name] + conflict.excluded[name] for name in columns}
     return conflict.on_conflict_do_update(index_elements=keys, set_=sums)
-
-
-@cache
-def replacing(dialect: str, table: Table, *columns: str) -> Any:
-    """Return a statement that inserts a row, or sets its *columns* in the row with its primary key."""
-    if dialect == "mariadb":
-        insert = mysql.insert(table)
-        return insert.on_duplicate_key_update({name: insert.inserted[name] for name in columns})
-    conflict = (sqlite if dialect == "sqlite" else postgresql).insert(table)
-    keys: Sequence[str] = [column.name for column in table.primary_key]
-    return conflict.on_conflict_do_update(index_elements=keys, set_={name: conflict.excluded[name] for name in columns})
