@@ -8,12 +8,14 @@ import attrs
 import falcon
 
 from rustrak_core.accepted import Count, Outcome
-from rustrak_core.ports import CounterStore, Spool
+from rustrak_core.ports import CounterStore, Ledger, Spool
+from rustrak_core.project import ProjectId
 from rustrak_http.answers import answer
 from rustrak_http.paths import project_id
 from rustrak_http.query import day
 
 _RANGE_DAYS = 30
+_TRIES = 5
 _EVENT_CATEGORIES = frozenset({"default", "error", "security"})
 _OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED})
 
@@ -41,14 +43,29 @@ class StatsResource:
         """Answer with a row for each day that has anything, the newest first."""
         project = _project_id(project_id)
         since, until = _range(day(req, "since"), day(req, "until"), self._clock().astimezone(dt.UTC).date())
-        ledger = self._store.ledger(project, since=since, until=until)
-        # Behind the positions that this very ledger was read with, or an event would be counted twice or not at all.
-        queued = {} if self._spool is None else self._spool.queued(project, ledger.positions)
+        ledger, queued = self._read(project, since, until)
         days = _by_day(ledger.counts)
         for date, number in queued.items():
             if since <= date <= until and number:
                 days.setdefault(date, _Day()).queued = number
         answer(resp, {"data": [_to_json(date, days[date]) for date in sorted(days, reverse=True)]})
+
+    def _read(self, project: ProjectId, since: dt.date, until: dt.date) -> tuple[Ledger, dict[dt.date, int]]:
+        """Return the counters, and how many events wait behind the positions that were read with them.
+
+        Between the two the worker may record a batch and remove its file, so that those events would be in neither: the
+        counters are read again until the positions stand still, a few times at most.
+        """
+        ledger = self._store.ledger(project, since=since, until=until)
+        if self._spool is None:
+            return ledger, {}
+        queued = self._spool.queued(project, ledger.positions)
+        for _ in range(_TRIES):
+            again = self._store.ledger(project, since=since, until=until)
+            if again.positions == ledger.positions:
+                break
+            ledger, queued = again, self._spool.queued(project, again.positions)
+        return ledger, queued
 
 
 _project_id = project_id  # falcon gives path parameters by name, and that name is taken within the methods
