@@ -77,6 +77,7 @@ class HttpServer:
             self._loop.turn(1.0)
         self._drain(time.monotonic() + grace_s)
         self._pool.shutdown(timeout_s=1.0)
+        self._listener.close()  # first, since it looks after the trigger, which `stop` may be about to pull
         wasyncore.close_all(self._map, ignore_all=True)
         self._loop.close()
 

@@ -97,6 +97,7 @@ def routes(data_dir: Path, events: int, *, requests: int) -> dict[str, dict[str,
         first.stop()
     seed(f"sqlite:///{data_dir / 'rustrak.db'}", ProjectId(first.project_id), events)
     with Served(data_dir, like=first) as served:
+        served.wait_for(served.is_ready, "readiness")
         project = f"/api/projects/{served.project_id}"
         issue = served.get(f"{project}/issues?sort=event_count")["data"][0]
         event_id = served.get(f"/api/issues/{issue['id']}/events?limit=1")["data"][0]["id"]

@@ -118,6 +118,14 @@ class Served:
             response.read()
             return response.status
 
+    def is_ready(self) -> bool:
+        """Tell whether ``/health/ready`` says so."""
+        with contextlib.closing(self.connect()) as client:
+            client.request("GET", "/health/ready")
+            response = client.getresponse()
+            response.read()
+            return response.status == 200
+
     def project(self) -> Any:
         return self.get(f"/api/projects/{self.project_id}")
 

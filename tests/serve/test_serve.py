@@ -104,14 +104,7 @@ def test_two_share_a_data_directory(tmp_path: Path) -> None:
 
 def test_is_ready(served: Served) -> None:
     """Readiness holds once the worker has given a sign of life."""
-
-    def ready() -> bool:
-        with contextlib.closing(served.connect()) as client:
-            client.request("GET", "/health/ready")
-            response = client.getresponse()
-            return response.status == 200 and json.loads(response.read())["database"] == "connected"
-
-    served.wait_for(ready, "readiness", within_s=5)
+    served.wait_for(served.is_ready, "readiness", within_s=5)
 
 
 def test_an_event_is_readable_within_a_second(served: Served) -> None:
