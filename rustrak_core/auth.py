@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -44,6 +45,18 @@ def find_credentials(
         CredentialsError: a key is malformed, or there is a ``Sentry`` header or a parameter but no key at all.
         ConflictingCredentialsError: two sources give different keys.
     """
+    if sentry_auth and not authorization and "sentry_key" not in query:
+        return _in_header(sentry_auth)
+    return _in_sources(sentry_auth, authorization, query)
+
+
+@functools.lru_cache(maxsize=4096)
+def _in_header(sentry_auth: str) -> Credentials | None:
+    """Return what the one header says; most requests of an SDK bear the same."""
+    return _in_sources(sentry_auth, None, {})
+
+
+def _in_sources(sentry_auth: str | None, authorization: str | None, query: Mapping[str, str]) -> Credentials | None:
     found: Credentials | None = None
     keyless = False
     for text, client in _sources(sentry_auth, authorization, query):
