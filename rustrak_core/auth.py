@@ -13,6 +13,7 @@ from rustrak_core.project import ProjectId, key_hex
 
 _CLIENT_MAX = 128
 _HEADER_MAX = 8192
+_REMEMBERED_MAX = 300
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +46,7 @@ def find_credentials(
         CredentialsError: a key is malformed, or there is a ``Sentry`` header or a parameter but no key at all.
         ConflictingCredentialsError: two sources give different keys.
     """
-    if sentry_auth and not authorization and "sentry_key" not in query:
+    if sentry_auth and len(sentry_auth) <= _REMEMBERED_MAX and not authorization and "sentry_key" not in query:
         return _in_header(sentry_auth)
     return _in_sources(sentry_auth, authorization, query)
 
