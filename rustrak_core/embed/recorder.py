@@ -1,5 +1,6 @@
 """A bounded queue, emptied in batches by one daemon thread that starts when something is first put in."""
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -109,7 +110,16 @@ class Recorder(Generic[T]):
                 if not self._queue:
                     self._thread = None
                     return
-            self._deliver(self._take())
+            try:
+                self._deliver(self._take())
+            except Exception:  # noqa: BLE001 - a thread that ends while it seems alive would leave entries behind
+                self._report()
+
+    def _report(self) -> None:
+        """Say what went wrong where errors of threads go, and nowhere else: we must not capture our own."""
+        kind, error, traceback = sys.exc_info()
+        if kind is not None:
+            threading.excepthook(threading.ExceptHookArgs((kind, error, traceback, threading.current_thread())))
 
     def _take(self) -> list[tuple[T, int]]:
         """Take the next entries off the queue; they count as under way until they were handed over."""

@@ -44,6 +44,9 @@ def make(taker: Taker) -> Iterator[Callable[..., Recorder[int]]]:
     for recorder in made:
         recorder.flush(30)
         recorder.stop()
+    for thread in threading.enumerate():
+        if thread.name == "test.recorder":
+            thread.join(30)
 
 
 def names() -> list[str]:
