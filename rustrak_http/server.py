@@ -115,7 +115,7 @@ def listen(host: str, port: int) -> socket.socket:
             (str(address[0]), int(address[1])), family=family, backlog=BACKLOG, dualstack_ipv6=dual
         )
     except (OSError, OverflowError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        why = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]  # says it twice
         raise ConfigurationError(
             f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
             " (RUSTRAK_HOST, RUSTRAK_PORT)"

@@ -1,7 +1,7 @@
 """The digest worker of ``rustrak serve``: ``python -m rustrak_http.cli.digest``, a child, not for calling by hand.
 
-It reads one line of JSON from its standard input (where the spool and the database are), digests until that input ends
-or a SIGTERM comes, finishes its batch, and exits. See `rustrak_http.supervisor`.
+It reads one line of JSON from its standard input (where the spool and the database are), digests until that input ends,
+finishes its batch, and exits. See `rustrak_http.supervisor`.
 """
 
 import json
@@ -27,9 +27,9 @@ def beat(sign: Beat) -> None:
 
 def main() -> int:
     """Digest until told to stop; return the exit status."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to parent and child; the parent says when
+    for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and systemd tell parent and child; the parent says when
+        signal.signal(number, signal.SIG_IGN)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     log_to_stderr()
     line = sys.stdin.buffer.readline()
     if not line:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from rustrak_core.errors import InvalidInputError, UnknownEventError
+from rustrak_core.errors import InvalidInputError, UnknownEventError, UnknownIssueError
 from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_json, safe
@@ -47,7 +47,10 @@ def _event_id(tracker: "Tracker", text: str) -> UUID:
     try:
         found = parse_event_id(text)
     except InvalidInputError:
-        found = next((row.id for row in tracker.events(text, limit=1)), None)
+        try:
+            found = next((row.id for row in tracker.events(text, limit=1)), None)
+        except UnknownIssueError:
+            raise UnknownIssueError("no such issue or event; `rustrak issues` shows the short ids of issues") from None
     if found is None:
         raise UnknownEventError("no such event; give its id, or the short id of an issue, as in MY-APP-1")
     return found

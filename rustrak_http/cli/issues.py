@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rustrak_http.cli.command import examples
-from rustrak_http.cli.options import Place, json_option, open_tracker, option, project_named, with_place
+from rustrak_http.cli.options import Integer, Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import ago, print_list, print_table
 
 if TYPE_CHECKING:
     from rustrak_core.issue import Issue
     from rustrak_core.tracker import Tracker
+
+FILTERS = ("state", "q", "environment", "release", "level")
 
 
 @click.command(
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 @option(
     "--order", type=click.Choice(["desc", "asc"]), default="desc", show_default=True, help="Newest, or most, first."
 )
-@option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+@option("--limit", type=Integer(1), default=50, show_default=True, help="How many at most.")
 @with_place
 @json_option
 def issues(*, project: str | None, limit: int, place: Place, as_json: bool, **filters: Any) -> None:
@@ -50,7 +52,7 @@ def issues(*, project: str | None, limit: int, place: Place, as_json: bool, **fi
 
         print_list(issue_to_json(issue) for issue in found)
     elif not found:
-        click.echo("No such issues.", err=True)
+        click.echo(_none(narrowed=project is not None or any(filters[name] for name in FILTERS)), err=True)
     else:
         print_table(
             ("ISSUE", "STATE", "LEVEL", "EVENTS", "USERS", "LAST SEEN", "WHAT"),
@@ -70,6 +72,12 @@ def issues(*, project: str | None, limit: int, place: Place, as_json: bool, **fi
         )
 
 
+def _none(*, narrowed: bool) -> str:
+    if narrowed:
+        return "No such issues; `rustrak issues` alone shows those of all projects."
+    return "There are no issues yet. `rustrak project list` shows DSNs; `rustrak send-event DSN` sends a first event."
+
+
 def title(issue: "Issue") -> str:
     """Return what an issue is, on one line."""
     first_line = issue.message.strip().partition("\n")[0]
@@ -77,7 +85,8 @@ def title(issue: "Issue") -> str:
 
 
 def _find(tracker: "Tracker", project: str | None, limit: int, filters: dict[str, Any]) -> "Iterator[Issue]":
-    descending = filters.pop("order") == "desc"
+    descending = filters["order"] == "desc"
+    filters = {name: value for name, value in filters.items() if name != "order"}
     chosen = list(tracker.projects()) if project is None else [project_named(tracker, project)]
     found = [issue for one in chosen for issue in tracker.issues(one, descending=descending, limit=limit, **filters)]
     if len(chosen) > 1:

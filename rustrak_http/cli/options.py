@@ -29,6 +29,18 @@ URL_FILE = "public_url"
 URL_DEFAULT = "http://127.0.0.1:8080"
 
 
+class Integer(click.IntRange):
+    """An integer within bounds, which a refused text is told by its own name."""
+
+    name = "integer"
+
+
+class Number(click.FloatRange):
+    """A number within bounds, with or without a fraction."""
+
+    name = "number"
+
+
 def option(*declarations: str, **settings: Any) -> Callable[[F], F]:
     """Declare an option that is an environment variable too, as ``click.option`` does and with the same settings."""
     long = next(text for text in declarations if text.startswith("--"))
@@ -71,7 +83,8 @@ class Place:
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            reason = f"cannot create the data directory {self.data_dir}: {error.strerror}"
+            why = "a file has that name" if isinstance(error, FileExistsError) else error.strerror
+            reason = f"cannot create the data directory {self.data_dir}: {why}"
             raise ConfigurationError(f"{reason}; choose another with --data-dir") from error
 
 
@@ -128,7 +141,7 @@ def open_configured_store(place: Place, *, create: bool = True) -> "Store":
     file = place.database_file
     if create and (file is None or file.parent == place.data_dir):
         place.make()
-    elif not create and file is not None and not file.exists():
+    elif not create and file is not None and not _exists(file):
         message = f"there is no database at {file}; start with `rustrak serve`, or name another with --data-dir"
         raise ConfigurationError(message)
     from rustrak_storage.factory import open_store
@@ -136,9 +149,32 @@ def open_configured_store(place: Place, *, create: bool = True) -> "Store":
     return open_store(place.database_url)
 
 
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        reason = f"cannot read {file}: {error.strerror}"
+        raise ConfigurationError(f"{reason}; run this as its owner, or name another with --data-dir") from error
+
+
 def remember_public_url(place: Place, url: str) -> None:
     """Note in the data directory where `rustrak serve` is reached, so that other commands print DSNs that work."""
     (place.data_dir / URL_FILE).write_text(url + "\n", encoding="utf-8")
+
+
+def checked_public_url(given: str) -> str:
+    """Return a URL at which applications reach the server, without a slash at its end.
+
+    Raises:
+        ConfigurationError: it is no http(s) URL.
+    """
+    from rustrak_core.dsn import Dsn
+
+    try:
+        return Dsn.at(given, sentry_key="0" * 32, project_id=ProjectId(1)).base_url
+    except MalformedDsnError:
+        reason = "--public-url (RUSTRAK_PUBLIC_URL) must be as in https://errors.example.com, with a path at most"
+        raise ConfigurationError(reason) from None
 
 
 def known_public_url(place: Place, given: str | None) -> str:
@@ -150,13 +186,7 @@ def known_public_url(place: Place, given: str | None) -> str:
         ConfigurationError: what was given is no http(s) URL.
     """
     if given is not None:
-        from rustrak_core.dsn import Dsn
-
-        try:
-            return Dsn.at(given, sentry_key="0" * 32, project_id=ProjectId(1)).base_url
-        except MalformedDsnError:
-            reason = "--public-url must be as in https://errors.example.com, with a path at most"
-            raise ConfigurationError(reason) from None
+        return checked_public_url(given)
     try:
         return (place.data_dir / URL_FILE).read_text(encoding="utf-8").strip() or URL_DEFAULT
     except OSError:

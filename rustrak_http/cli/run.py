@@ -11,8 +11,9 @@ from typing import NoReturn
 
 import click
 
-from rustrak_core.errors import RustrakError
+from rustrak_core.errors import RustrakError, StoreUnavailableError
 from rustrak_http.cli.command import cli
+from rustrak_http.cli.output import safe
 
 INTERRUPTED = 130
 SIGPIPE = 141
@@ -47,7 +48,7 @@ def _run(args: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except (RustrakError, OSError) as failed:
-        click.echo(f"rustrak: {failed}", err=True)
+        click.echo(f"rustrak: {failed}{_said_by_database(failed)}", err=True)
         return 1
     return result if isinstance(result, int) else 0
 
@@ -56,5 +57,17 @@ def _stopped(abort: click.Abort) -> int:
     """A Ctrl-C comes from click as an Abort too, as does a "no" to a question."""
     if isinstance(abort.__cause__, KeyboardInterrupt) or isinstance(abort.__context__, KeyboardInterrupt):
         return INTERRUPTED
-    click.echo("rustrak: nothing was done", err=True)
+    if isinstance(abort.__context__, EOFError):
+        click.echo("\nrustrak: nothing was done, for nobody answered; --yes does it without asking", err=True)
+    else:
+        click.echo("rustrak: nothing was done", err=True)
     return 1
+
+
+def _said_by_database(error: BaseException) -> str:
+    """Return what the driver said, for whoever runs the command chose the database; the API never shows it."""
+    said = getattr(error.__cause__, "orig", None)
+    if not isinstance(error, StoreUnavailableError) or said is None:
+        return ""
+    text = next((part for part in reversed(said.args) if isinstance(part, str)), "")
+    return f" (it says: {safe(' '.join(text.split()))})" if text.strip() else ""

@@ -19,7 +19,7 @@ from rustrak_core.errors import MalformedJsonError, RustrakError
 from rustrak_core.jsontext import loads
 from rustrak_core.times import to_rfc3339
 from rustrak_http.cli.command import examples
-from rustrak_http.cli.options import json_option, option
+from rustrak_http.cli.options import Number, json_option, option
 from rustrak_http.cli.output import print_json, safe
 
 CLIENT = "rustrak-cli/1"
@@ -55,11 +55,11 @@ class Arrived:
         'SENTRY_DSN=http://KEY@127.0.0.1:8080/1 rustrak send-event --message "Hello from CI"',
     ),
 )
-@click.argument("dsn", envvar="SENTRY_DSN")
+@click.argument("dsn", envvar="SENTRY_DSN", metavar="[DSN]")
 @option("--message", metavar="TEXT", default="This is a test event.", show_default=True, help="What it says.")
 @option("--environment", metavar="NAME", help="Environment that it names.")
 @option("--release", metavar="NAME", help="Release that it names.")
-@option("--timeout", "timeout_s", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds to wait.")
+@option("--timeout", "timeout_s", type=Number(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @json_option
 def send_event(
     *, dsn: str, message: str, environment: str | None, release: str | None, timeout_s: float, as_json: bool

@@ -21,7 +21,9 @@ from rustrak_core.token import token_hash
 from rustrak_http.cli.logs import log_to_stderr
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import (
+    Integer,
     Place,
+    checked_public_url,
     json_option,
     open_configured_store,
     option,
@@ -60,23 +62,21 @@ class Settings:
 
 
 def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
-    return option(name, default=default, show_default=True, type=click.IntRange(min=1), metavar="BYTES", help=text)
+    return option(name, default=default, show_default=True, type=Integer(min=1), metavar="BYTES", help=text)
 
 
 @click.command()
 @with_place
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all of IPv4.")
-@option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
+@option("--port", default=8080, show_default=True, type=Integer(0, 65535), help="Port; 0 takes a free one.")
 @public_url_option
-@option("--threads", default=THREADS_DEFAULT, show_default=True, type=click.IntRange(1, 1000), help="Requests at once.")
-@option(
-    "--connections", default=CONNECTIONS_DEFAULT, show_default=True, type=click.IntRange(1), help="Connections at once."
-)
+@option("--threads", default=THREADS_DEFAULT, show_default=True, type=Integer(1, 1000), help="Requests at once.")
+@option("--connections", default=CONNECTIONS_DEFAULT, show_default=True, type=Integer(1), help="Connections at once.")
 @option("--trusted-proxy", metavar="ADDRESS", help="Proxy whose X-Forwarded-* headers are believed; * for any.")
 @_bytes_option("--max-body-bytes", _LIMITS.body_bytes, "Largest body, as sent.")
 @_bytes_option("--max-decompressed-bytes", _LIMITS.decompressed_bytes, "Largest body, decompressed.")
 @_bytes_option("--max-event-bytes", _LIMITS.event_bytes, "Largest event.")
-@option("--max-items", default=_LIMITS.items, show_default=True, type=click.IntRange(1), help="Items of an envelope.")
+@option("--max-items", default=_LIMITS.items, show_default=True, type=Integer(1), help="Items of an envelope.")
 @_bytes_option("--max-header-bytes", _LIMITS.header_bytes, "Largest header line of an envelope.")
 @_bytes_option("--spool-max-bytes", 1024 * _MIB, "Room for accepted events that wait.")
 @_bytes_option("--spool-min-free-bytes", 256 * _MIB, "Disk space that is left free.")
@@ -112,6 +112,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
     from rustrak_storage.keys import StoredKeyRing
     from rustrak_storage.spool import DirectorySpool
 
+    public_url = None if settings.public_url is None else checked_public_url(settings.public_url)
     connections = min(settings.connections, _raise_file_limit() - 200)
     sock = listen(settings.host, settings.port)
     settings.place.make()
@@ -124,7 +125,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
         store,
         spool=spool,
         keys=StoredKeyRing(store, directory=settings.place.data_dir),
-        public_url=settings.public_url,
+        public_url=public_url,
         limits=settings.limits,
         worker_alive=lambda: worker_trouble(supervisor.state()),
     )
@@ -136,7 +137,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
         connections=connections,
         trusted_proxy=settings.trusted_proxy,
     )
-    url = settings.public_url or local_url(settings.host, server.port)
+    url = public_url or local_url(settings.host, server.port)
     remember_public_url(settings.place, url)
     first = _first_start(store)
     _stop_on_signal(server)
@@ -213,7 +214,11 @@ def _announce(settings: Settings, url: str, first: _First | None, *, as_json: bo
         f"  database   {facts['database']}\n"
         f"  URL        {facts['url']}"
     )
-    if first is not None:
+    if first is None:
+        click.echo(
+            "\n`rustrak project list` shows DSNs, `rustrak token create` makes an API token. Ctrl-C stops the server."
+        )
+    else:
         click.echo(_welcome(first, url, dsn))
     sys.stdout.flush()
 
@@ -234,6 +239,8 @@ sentry_sdk.capture_exception(RuntimeError("Hello, Rustrak"))
 and read what arrives:
 
 curl -H "Authorization: Bearer {first.token}" {url}/api/projects/{first.project.id}/issues
+
+Ctrl-C stops the server; what it holds stays.
 """
 
 

@@ -2,8 +2,9 @@
 
 import click
 
+from rustrak_core.errors import UnknownTokenError
 from rustrak_http.cli.command import examples
-from rustrak_http.cli.options import Place, json_option, open_tracker, option, with_place
+from rustrak_http.cli.options import Integer, Place, json_option, open_tracker, option, with_place
 from rustrak_http.cli.output import date_text, print_json, print_list, print_table
 from rustrak_http.shapes import token_created_to_json, token_to_json
 
@@ -64,7 +65,7 @@ def list_tokens(*, place: Place, as_json: bool) -> None:
 
 
 @token.command()
-@click.argument("token_id", metavar="ID", type=click.IntRange(1, 2**53 - 1))
+@click.argument("token_id", metavar="ID", type=Integer(1, 2**53 - 1))
 @option("--yes", is_flag=True, help="Do not ask.")
 @with_place
 @json_option
@@ -73,7 +74,10 @@ def delete(token_id: int, *, yes: bool, place: Place, as_json: bool) -> None:
     with open_tracker(place) as tracker:
         if not yes:
             click.confirm(f"Delete token {token_id}?", abort=True, err=True)
-        gone = tracker.delete_token(token_id)
+        try:
+            gone = tracker.delete_token(token_id)
+        except UnknownTokenError:
+            raise UnknownTokenError("no such token; `rustrak token list` shows them all") from None
     if as_json:
         print_json(token_to_json(gone))
     else:

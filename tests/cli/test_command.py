@@ -1,5 +1,6 @@
 """What all commands of `rustrak` have in common: options, help, errors, exit codes, completion."""
 
+import errno
 import json
 import os
 import signal
@@ -116,6 +117,15 @@ def test_a_wrong_command_line(rustrak: Rustrak, args: list[str]) -> None:
     assert not done.out
 
 
+def test_a_wrong_number_in_the_environment(rustrak: Rustrak, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable, and what it must be."""
+    monkeypatch.setenv("RUSTRAK_PORT", "abc")
+    err = rustrak("serve", code=2).err
+    assert "RUSTRAK_PORT" in err
+    assert "'abc' is not a valid integer.\n" in err
+    assert "not a valid number.\n" in rustrak("send-event", "x", "--timeout", "soon", code=2).err
+
+
 def test_options_from_the_environment(rustrak: Rustrak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database elsewhere, and all other options, may come from the environment."""
     monkeypatch.setenv("RUSTRAK_DATABASE_URL", f"sqlite:///{tmp_path}/elsewhere.db")
@@ -152,6 +162,28 @@ def test_a_data_directory_that_cannot_be_made(rustrak: Rustrak, tmp_path: Path) 
     (tmp_path / "file").touch()
     line = rustrak.fails("project", "create", "x", "--data-dir", tmp_path / "file" / "below")
     assert "--data-dir" in line
+    assert "a file has that name" in rustrak.fails("project", "create", "x", "--data-dir", tmp_path / "file")
+
+
+def test_a_database_that_may_not_be_read(rustrak: Rustrak, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the file, and what to do."""
+
+    def refuse(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    line = rustrak.fails("issues")
+    assert f"cannot read {rustrak.data_dir}/rustrak.db: Permission denied" in line
+    assert "--data-dir" in line
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:s3cret@127.0.0.1:1/db", "mariadb://me:s3cret@127.0.0.1:1/db"])
+def test_a_database_that_is_away(rustrak: Rustrak, url: str) -> None:
+    """The line repeats what the driver says, without which nobody can mend it, and no password."""
+    line = rustrak.fails("issues", "--database-url", url)
+    assert "check that it runs" in line
+    assert "refused" in line
+    assert "s3cret" not in line
 
 
 def test_a_database_that_is_none(rustrak: Rustrak) -> None:
@@ -166,6 +198,7 @@ def test_a_public_url_that_is_none(rustrak: Rustrak) -> None:
     """Nothing is created where the answer could not be printed."""
     for url in ("errors.example.com", "ftp://errors.example.com", "http://a b", "http://a/?b"):
         assert "--public-url" in rustrak.fails("project", "create", "x", "--public-url", url)
+        assert "--public-url" in rustrak.fails("serve", "--port", "0", "--public-url", url)
     assert not rustrak.data_dir.exists()
 
 

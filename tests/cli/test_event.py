@@ -205,7 +205,7 @@ def test_unknown(rustrak: Rustrak) -> None:
     """What does not exist is said in one line."""
     rustrak("project", "create", "shop")
     assert "no such event" in rustrak.fails("event", "550e8400e29b41d4a716446655440000")
-    assert "no such issue" in rustrak.fails("event", "SHOP-1")
+    assert "rustrak issues" in rustrak.fails("event", "SHOP-1")
     assert "no such" in rustrak.fails("event", "rubbish!")
 
 

@@ -68,7 +68,16 @@ def test_in_columns(filled: Rustrak) -> None:
 def test_none(filled: Rustrak) -> None:
     """Nothing found is said on stderr, and is no failure."""
     done = filled("issues", "shop", "--q", "nothing-like-it")
-    assert (done.out, done.err) == ("", "No such issues.\n")
+    assert (done.out, done.err) == ("", "No such issues; `rustrak issues` alone shows those of all projects.\n")
+
+
+def test_none_at_all(rustrak: Rustrak) -> None:
+    """Who has no issues yet is told how to get the first."""
+    rustrak("project", "create", "shop")
+    done = rustrak("issues")
+    assert done.out == ""
+    assert "rustrak project list" in done.err
+    assert "rustrak send-event DSN" in done.err
 
 
 def test_unknown_project(filled: Rustrak) -> None:

@@ -1,5 +1,8 @@
 """`rustrak token`."""
 
+import io
+
+import pytest
 from falcon import testing
 
 from rustrak_http.app import create_app
@@ -36,13 +39,16 @@ def test_list_masks(rustrak: Rustrak) -> None:
     assert "\x1b" not in out
 
 
-def test_delete(rustrak: Rustrak) -> None:
+def test_delete(rustrak: Rustrak, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token is deleted by its number, and printed as it was."""
     made = rustrak.json("token", "create")
-    assert rustrak("token", "delete", made["id"], code=1).err.startswith("Delete token 1?")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    unanswered = rustrak("token", "delete", made["id"], code=1).err
+    assert unanswered.startswith("Delete token 1?")
+    assert "--yes" in unanswered
     assert rustrak.json("token", "delete", made["id"], "--yes")["id"] == made["id"]
     assert rustrak.json("token", "list") == {"data": []}
-    assert "token" in rustrak.fails("token", "delete", made["id"], "--yes")
+    assert "rustrak token list" in rustrak.fails("token", "delete", made["id"], "--yes")
 
 
 def test_a_description_that_is_too_long(rustrak: Rustrak) -> None:

@@ -302,12 +302,13 @@ def test_a_taken_port_uses_nothing_up(tmp_path: Path) -> None:
         assert "dsn" in served.facts
 
 
-def test_interrupt_ends_in_good_order(tmp_path: Path) -> None:
-    """Ctrl-C, which goes to the worker too, ends both as SIGTERM does."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_ends_in_good_order(number: signal.Signals, tmp_path: Path) -> None:
+    """A terminal's Ctrl-C and systemd's SIGTERM go to the worker too; it leaves the end to its parent."""
     with Served(tmp_path) as served:
         assert served.send(uuid4()) == 200
         served.wait_for_events(1)
         for pid in [*served.worker_pids(), served.process.pid]:
-            os.kill(pid, signal.SIGINT)
+            os.kill(pid, number)
         assert served.wait(within_s=10) == 0
         assert served.stderr.read_text() == ""
