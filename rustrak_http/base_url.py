@@ -7,7 +7,7 @@ import falcon
 
 from rustrak_core.errors import ConfigurationError
 
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 
 
 class BaseUrl:
@@ -30,10 +30,16 @@ class BaseUrl:
             return self._public
         env = req.env
         host = env.get("HTTP_HOST") or ""
-        if not _HOST.fullmatch(host):
+        if not _is_host(host):
             host = f"{env['SERVER_NAME']}:{env['SERVER_PORT']}"
         mounted_at = env.get("SCRIPT_NAME", "").encode("latin-1", "replace").rstrip(b"/")
         return f"{env['wsgi.url_scheme']}://{host}{quote(mounted_at)}"
+
+
+def _is_host(text: str) -> bool:
+    """Say whether *text*, of a Host header, can stand in a URL: a port above 65535 makes no DSN."""
+    match = _HOST.fullmatch(text)
+    return match is not None and 1 <= int(match["port"] or 80) <= 65535
 
 
 def _checked(public_url: str) -> str:

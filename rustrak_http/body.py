@@ -112,7 +112,7 @@ def read_object(req: falcon.Request, shape: type[T]) -> T:
     try:
         value = jsontext.loads(b"".join(pieces))
     except MalformedJsonError as error:
-        raise InvalidInputError("body", f"not JSON: {error}") from error
+        raise InvalidInputError("body", str(error)) from error
     if not isinstance(value, dict):
         raise InvalidInputError("body", "must be a JSON object")
     try:
