@@ -14,6 +14,8 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest, build_http_date
 
+from rustrak_http.header_memory import HeaderMemory
+
 HARD_BODY_BYTES = 1 << 30
 """A body that says it is longer than this is not read at all."""
 
@@ -94,10 +96,11 @@ class CappedParser(HTTPRequestParser):  # type: ignore[misc]
     """Reads a request; a body is read to its end, but kept only so far that the application sees it is too long."""
 
     kept_body_bytes = HARD_BODY_BYTES
+    memory: HeaderMemory
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header, and get ready for the body."""
-        super().parse_header(header_plus)
+        self.memory.parse(self, header_plus)
         if self.body_rcv is not None:
             self.body_rcv.buf = CappedBuffer(self.body_rcv.buf, self.kept_body_bytes)
 
@@ -208,6 +211,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Return a parser for the next request."""
         parser = CappedParser(adj)
         parser.kept_body_bytes = self.http.kept_body_bytes
+        parser.memory = self.http.header_memory
         return parser
 
     def serve_one(self) -> None:
@@ -249,6 +253,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     kept_body_bytes = HARD_BODY_BYTES
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.header_memory = HeaderMemory()
         self._trigger_lock = threading.RLock()  # re-entrant, since a signal handler may come in between
         super().__init__(*args, **kwargs)
 
