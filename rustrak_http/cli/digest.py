@@ -19,6 +19,9 @@ from rustrak_http.worker import Beat, DigestWorker
 
 _log = logging.getLogger("rustrak.worker")
 
+# In a burst, accepting comes first: what waits in the spool is safe, while what cannot be accepted is lost.
+_NICENESS = 5
+
 
 def beat(sign: Beat) -> None:
     """Tell the parent that the worker is alive, and what keeps it from its work, if anything."""
@@ -29,6 +32,7 @@ def main() -> int:
     """Digest until told to stop; return the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and systemd tell parent and child; the parent says when
         signal.signal(number, signal.SIG_IGN)
+    os.nice(_NICENESS)
     stop = threading.Event()
     log_to_stderr()
     line = sys.stdin.buffer.readline()
