@@ -5,9 +5,12 @@ from urllib.parse import quote, urlsplit
 
 import falcon
 
-from rustrak_core.errors import ConfigurationError
+from rustrak_core.dsn import Dsn
+from rustrak_core.errors import ConfigurationError, MalformedDsnError
+from rustrak_core.project import ProjectId
 
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_ANY_KEY = "0" * 32
 
 
 class BaseUrl:
@@ -31,15 +34,24 @@ class BaseUrl:
         env = req.env
         host = env.get("HTTP_HOST") or ""
         if not _is_host(host):
-            host = f"{env['SERVER_NAME']}:{env['SERVER_PORT']}"
+            name = env["SERVER_NAME"]
+            host = f"[{name}]:{env['SERVER_PORT']}" if ":" in name else f"{name}:{env['SERVER_PORT']}"
         mounted_at = env.get("SCRIPT_NAME", "").encode("latin-1", "replace").rstrip(b"/")
         return f"{env['wsgi.url_scheme']}://{host}{quote(mounted_at)}"
 
 
 def _is_host(text: str) -> bool:
-    """Say whether *text*, of a Host header, can stand in a URL: a port above 65535 makes no DSN."""
-    match = _HOST.fullmatch(text)
-    return match is not None and 1 <= int(match["port"] or 80) <= 65535
+    """Say whether *text*, of a Host header, can stand in a URL."""
+    return _HOST.fullmatch(text) is not None and _has_dsns(f"http://{text}")
+
+
+def _has_dsns(url: str) -> bool:
+    """Say whether a project's DSN can be made of *url*: better known before there is a project than after."""
+    try:
+        Dsn.at(url, sentry_key=_ANY_KEY, project_id=ProjectId(1))
+    except MalformedDsnError:
+        return False
+    return True
 
 
 def _checked(public_url: str) -> str:
@@ -50,6 +62,6 @@ def _checked(public_url: str) -> str:
         good = good and not parts.query and not parts.fragment and (parts.port or 1) > 0
     except ValueError:
         good = False
-    if not good:
+    if not good or not _has_dsns(url):
         raise ConfigurationError("public_url: must be as in https://errors.example.com, with a path at most")
     return url

@@ -51,7 +51,18 @@ def test_a_prefix_is_in_dsn_and_links(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "errors.test", "ftp://errors.test", "http://", "https://a@b.test", "https://a.test/?x", "https://a.test:x"],
+    [
+        *(
+            "",
+            "errors.test",
+            "ftp://errors.test",
+            "http://",
+            "https://a@b.test",
+            "https://a.test/?x",
+            "https://a.test:x",
+        ),
+        *("https://a b.test", "https://a.test:65536", "https://[1.2]", "https://a.test/b c"),
+    ],
 )
 def test_a_wrong_public_url_is_refused_at_the_start(url: str) -> None:
     """A setting that would give useless DSNs is refused, and named."""

@@ -58,7 +58,7 @@ def test_a_project_shows_its_dsn_and_counts(make_api: Callable[..., Api]) -> Non
     assert public["dsn"] == f"https://{key(project)}@errors.example.com/sub/1"
 
 
-NO_HOSTS = ["evil/../host", "a b", "x\u00e9", "", "a@b", 'a">b', "a,b", "a:0", "a:65536", "a:99999", "a:-1"]
+NO_HOSTS = ["evil/../host", "a b", "x\u00e9", "", "a@b", 'a">b', "a,b", "a:0", "a:65536", "a:-1", "[1.2]", "a" * 256]
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
