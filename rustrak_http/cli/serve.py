@@ -137,12 +137,13 @@ def run(settings: Settings, *, as_json: bool) -> None:
         connections=connections,
         trusted_proxy=settings.trusted_proxy,
     )
-    url = public_url or local_url(settings.host, server.port)
+    here = local_url(settings.host, server.port)
+    url = public_url or here
     remember_public_url(settings.place, url)
     first = _first_start(store)
     _stop_on_signal(server)
     supervisor.start()
-    _announce(settings, url, first, as_json=as_json)
+    _announce(settings, url, here, first, as_json=as_json)
     settle_memory()
     with _Housekeeping(spool.flush):
         server.run(grace_s=HTTP_GRACE_S)
@@ -195,12 +196,13 @@ def _first_start(store: Any) -> _First | None:
     return None if made is None else _First(project=made[0], token=token)
 
 
-def _announce(settings: Settings, url: str, first: _First | None, *, as_json: bool) -> None:
+def _announce(settings: Settings, url: str, here: str, first: _First | None, *, as_json: bool) -> None:
     """Print where everything is and, once in a database's life, what an application and a reader need."""
     facts: dict[str, Any] = {
         "data_dir": str(settings.place.data_dir),
         "database": masked(settings.place.database_url),
         "url": url,
+        "local_url": here,
     }
     dsn = None if first is None else dsn_text(first.project, url)
     if as_json:
@@ -212,7 +214,7 @@ def _announce(settings: Settings, url: str, first: _First | None, *, as_json: bo
         f"Rustrak {_version()}\n"
         f"  data       {facts['data_dir']}\n"
         f"  database   {facts['database']}\n"
-        f"  URL        {facts['url']}"
+        f"  URL        {facts['url']}" + ("" if url == here else f"\n  listens at {here}")
     )
     if first is None:
         click.echo(

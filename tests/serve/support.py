@@ -39,7 +39,7 @@ class Served:
             self.process.wait(10)
             raise RuntimeError(f"serve ended: {self.stderr.read_text()}")
         self.facts: dict[str, Any] = json.loads(line)
-        self.url: str = self.facts["url"]
+        self.url: str = self.facts["local_url"]
         self.port = int(self.url.rpartition(":")[2])
         first = self.facts if like is None or "dsn" in self.facts else like.facts
         if like is not None and "dsn" not in self.facts:

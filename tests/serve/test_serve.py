@@ -302,6 +302,14 @@ def test_a_taken_port_uses_nothing_up(tmp_path: Path) -> None:
         assert "dsn" in served.facts
 
 
+def test_behind_a_proxy(tmp_path: Path) -> None:
+    """DSNs show the public URL; who sets up the proxy is told where the server listens."""
+    with Served(tmp_path, "--public-url", "https://errors.example.com/x/") as served:
+        assert served.facts["url"] == "https://errors.example.com/x"
+        assert served.dsn.endswith("@errors.example.com/x/1")
+        assert served.url == served.facts["local_url"] == f"http://127.0.0.1:{served.port}"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_ends_in_good_order(number: signal.Signals, tmp_path: Path) -> None:
     """A terminal's Ctrl-C and systemd's SIGTERM go to the worker too; it leaves the end to its parent."""
