@@ -28,7 +28,7 @@ from rustrak_core.errors import (
 )
 from rustrak_core.ports import Intake, KeyRing
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_security, receive_store, refused
+from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_security, receive_store, refused, shed
 from rustrak_http.body import chunks
 from rustrak_http.paths import project_id
 
@@ -113,6 +113,9 @@ class Door:
         """
         try:
             self._intake.accept(accepted)
+        except OverloadError as error:
+            self._count(shed(accepted, reason=error.reason))
+            raise
         except (SpoolUnavailableError, StoreUnavailableError) as error:
             _log.error("events are refused: %s", error)
             raise OverloadError(
@@ -125,8 +128,11 @@ class Door:
         if delivery.trusted:
             count = refused(error, project_id=delivery.project_id, received_at=delivery.received_at)
         if count is not None:
-            with contextlib.suppress(OverloadError, SpoolUnavailableError, StoreUnavailableError):
-                self._intake.accept(count)
+            self._count(count)
+
+    def _count(self, counts: Accepted) -> None:
+        with contextlib.suppress(OverloadError, SpoolUnavailableError, StoreUnavailableError):
+            self._intake.accept(counts)
 
 
 class EnvelopeResource:

@@ -2,8 +2,8 @@
 
 from rustrak_core.receive.context import Limits, Received
 from rustrak_core.receive.envelope import EnvelopeReceiver
-from rustrak_core.receive.refusal import refused
+from rustrak_core.receive.refusal import refused, shed
 from rustrak_core.receive.security import receive_security
 from rustrak_core.receive.store import receive_store
 
-__all__ = ["EnvelopeReceiver", "Limits", "Received", "receive_security", "receive_store", "refused"]
+__all__ = ["EnvelopeReceiver", "Limits", "Received", "receive_security", "receive_store", "refused", "shed"]

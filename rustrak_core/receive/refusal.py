@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from rustrak_core.accepted import Accepted, Count, Outcome
+from rustrak_core.accepted import Accepted, Count, Outcome, sum_counts
 from rustrak_core.errors import (
     BrokenEncodingError,
     MalformedEnvelopeError,
@@ -36,3 +36,23 @@ def refused(error: RustrakError, *, project_id: ProjectId, received_at: datetime
         return None
     count = Count(project_id=project_id, day=received_at.date(), category="error", outcome=outcome)
     return Accepted(counts=(count,))
+
+
+def shed(accepted: Accepted, *, reason: str) -> Accepted:
+    """Return the count of the events of *accepted*, which there was no room for: SDKs leave counting these to us.
+
+    Args:
+        accepted: What one request brought.
+        reason: A word for what was short, as in ``spool_full``.
+    """
+    rows = (
+        Count(
+            project_id=event.project_id,
+            day=event.received_at.date(),
+            category="error",
+            outcome=Outcome.SHED,
+            reason=reason,
+        )
+        for event in accepted.events
+    )
+    return Accepted(counts=tuple(sum_counts(rows)))
