@@ -59,20 +59,19 @@ def print_table(
 
 
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", expand=True)
     for index, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if column in right else "left"
         if index < len(columns) - 1:
             width = max(cell_len(cell) for cell in (column, *(row[index] for row in rows)))
             table.add_column(column, justify=justify, no_wrap=True, min_width=width)
         else:
-            table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis")
+            table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         table.add_row(*map(Text, row))
     Console(highlight=False).print(table)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rustrak_http.cli.output import ago
+from rustrak_http.cli.output import ago, print_table
 from rustrak_http.shapes import issue_to_json
 from tests.cli.conftest import Rustrak
 
@@ -63,6 +63,15 @@ def test_in_columns(filled: Rustrak) -> None:
     assert lines[0].split() == ["ISSUE", "STATE", "LEVEL", "EVENTS", "USERS", "LAST", "SEEN", "WHAT"]
     assert lines[1].split()[:5] == ["SHOP-1", "open", "error", "2", "0"]
     assert lines[1].endswith("KeyError: pear")
+
+
+def test_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is as wide as the terminal; what does not fit in the last column ends in an ellipsis."""
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table(("ISSUE", "EVENTS", "WHAT"), [("SHOP-1", 2, "KeyError: a pear that is missing")], right=("EVENTS",))
+    assert capsys.readouterr().out.splitlines()[1] == "SHOP-1       2  KeyError: a p…"
 
 
 def test_none(filled: Rustrak) -> None:
