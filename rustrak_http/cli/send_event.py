@@ -55,16 +55,18 @@ class Arrived:
         'SENTRY_DSN=http://KEY@127.0.0.1:8080/1 rustrak send-event --message "Hello from CI"',
     ),
 )
-@click.argument("dsn", envvar="SENTRY_DSN", metavar="[DSN]")
+@click.argument("dsn", envvar="SENTRY_DSN", required=False)
 @option("--message", metavar="TEXT", default="This is a test event.", show_default=True, help="What it says.")
 @option("--environment", metavar="NAME", help="Environment that it names.")
 @option("--release", metavar="NAME", help="Release that it names.")
 @option("--timeout", "timeout_s", type=Number(0.1), default=10.0, show_default=True, help="Seconds to wait.")
 @json_option
 def send_event(
-    *, dsn: str, message: str, environment: str | None, release: str | None, timeout_s: float, as_json: bool
+    *, dsn: str | None, message: str, environment: str | None, release: str | None, timeout_s: float, as_json: bool
 ) -> None:
     """Send a test event to DSN (default: SENTRY_DSN), and tell where it arrived."""
+    if dsn is None:
+        raise click.UsageError("give a DSN, or set SENTRY_DSN; `rustrak project list` shows those of all projects")
     extra = {name: value for name, value in (("environment", environment), ("release", release)) if value is not None}
     arrived = send(Dsn.parse(dsn), _test_event(message) | extra, timeout_s=timeout_s)
     if as_json:

@@ -133,3 +133,10 @@ def test_no_dsn(rustrak: Rustrak, dsn: str) -> None:
     line = rustrak.fails("send-event", dsn)
     assert "http://KEY@HOST/PROJECT" in line
     assert dsn not in line
+
+
+def test_no_dsn(rustrak: Rustrak) -> None:
+    """Who gives none is told where to find it."""
+    err = rustrak("send-event", code=2).err
+    assert "SENTRY_DSN" in err
+    assert "rustrak project list" in err
