@@ -10,6 +10,7 @@ from rustrak_core.errors import (
     MalformedJsonError,
     RustrakError,
     TooLargeError,
+    UnsupportedContentTypeError,
     UnsupportedEncodingError,
 )
 from rustrak_core.project import ProjectId
@@ -19,6 +20,7 @@ _INVALID = (
     MalformedEnvelopeError,
     MalformedEventError,
     MalformedJsonError,
+    UnsupportedContentTypeError,
     UnsupportedEncodingError,
 )
 

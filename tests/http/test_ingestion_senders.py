@@ -134,6 +134,8 @@ def test_other_content_types_of_security_are_415(api: Api, project: dict[str, An
     headers = {} if content_type is None else {"Content-Type": content_type}
     answer = api.post("/api/1/security/", CSP, token=None, query_string=f"sentry_key={key(project)}", headers=headers)
     assert answer.status_code == 415
+    row = api.get("/api/projects/1/stats").json["data"][0]
+    assert (row["received"], row["invalid"]) == (1, 1)
 
 
 @pytest.mark.parametrize(
