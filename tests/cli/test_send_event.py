@@ -135,7 +135,7 @@ def test_no_dsn(rustrak: Rustrak, dsn: str) -> None:
     assert dsn not in line
 
 
-def test_no_dsn(rustrak: Rustrak) -> None:
+def test_a_dsn_that_is_left_out(rustrak: Rustrak) -> None:
     """Who gives none is told where to find it."""
     err = rustrak("send-event", code=2).err
     assert "SENTRY_DSN" in err
