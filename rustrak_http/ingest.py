@@ -172,9 +172,10 @@ class StoreResource:
         """Take an event in, and answer with its id."""
         door = self._door
         delivery = door.open(req, project_id)
+        _require_trusted(delivery)
         try:
             received = receive_store(
-                _whole_body(req, delivery, door.limits),
+                _whole_body(req, door.limits),
                 project_id=delivery.project_id,
                 received_at=delivery.received_at,
                 limits=door.limits,
@@ -203,12 +204,13 @@ class SecurityResource:
         """
         door = self._door
         delivery = door.open(req, project_id)
+        _require_trusted(delivery)
         try:
             if (req.content_type or "").partition(";")[0].strip().lower() not in _REPORT_TYPES:
                 raise UnsupportedContentTypeError(f"Content-Type must be one of {', '.join(sorted(_REPORT_TYPES))}")
             query = single_values(req.params)
             received = receive_security(
-                _whole_body(req, delivery, door.limits),
+                _whole_body(req, door.limits),
                 project_id=delivery.project_id,
                 received_at=delivery.received_at,
                 limits=door.limits,
@@ -280,15 +282,22 @@ def _pieces(req: falcon.Request, *, body_bytes: int, decompressed_bytes: int) ->
     yield from decoder.finish()
 
 
-def _whole_body(req: falcon.Request, delivery: Delivery, limits: Limits) -> bytes:
-    """Return the body of one event, decoded.
+def _require_trusted(delivery: Delivery) -> None:
+    """Return if the sender has shown the key, which stands nowhere but in headers or query where there is no envelope.
 
     Raises:
-        CredentialsError: neither headers nor query named a key.
-        TooLargeError: it is over twice what an event may have; base64 and a sender's blanks have room in that.
+        CredentialsError: neither named a key.
     """
     if not delivery.trusted:
         raise CredentialsError("missing credentials: send the DSN's key in X-Sentry-Auth or the query")
+
+
+def _whole_body(req: falcon.Request, limits: Limits) -> bytes:
+    """Return the body of one event, decoded.
+
+    Raises:
+        TooLargeError: it is over twice what an event may have; base64 and a sender's blanks have room in that.
+    """
     most = min(limits.decompressed_bytes, 2 * limits.event_bytes)
     return b"".join(_pieces(req, body_bytes=limits.body_bytes, decompressed_bytes=most))
 

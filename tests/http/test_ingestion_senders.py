@@ -138,6 +138,13 @@ def test_other_content_types_of_security_are_415(api: Api, project: dict[str, An
     assert (row["received"], row["invalid"]) == (1, 1)
 
 
+def test_a_sender_without_a_key_is_one_before_anything_else(api: Api, project: dict[str, Any]) -> None:
+    """API.md Ingestion S2: credentials come right after the project, so that no key is 401 whatever is sent."""
+    for path in ("store", "security"):
+        for headers in ({"Content-Type": "text/html"}, {"Content-Encoding": "rot13"}):
+            assert api.post(f"/api/{project['id']}/{path}/", b"x", token=None, headers=headers).status_code == 401
+
+
 @pytest.mark.parametrize(
     "path",
     [
