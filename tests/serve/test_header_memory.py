@@ -73,6 +73,7 @@ def test_memory_changes_nothing(requests: list[tuple[bytes, list[bytes]]]) -> No
 def test_another_length_is_another_length(length: bytes) -> None:
     """The same headers with a body of another size are read from memory, with their own size."""
     memory = HeaderMemory()
+    parser = HTTPRequestParser(ADJUSTMENTS)
     for size in (b"5", length):
         parser = HTTPRequestParser(ADJUSTMENTS)
         memory.parse(parser, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %s\r\nX: y\r\n\r\n" % size)
