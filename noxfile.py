@@ -72,7 +72,7 @@ def e2e(session: nox.Session) -> None:
     Needs Node.js and npm, and package registries (or warm caches) to install the clients from.
     """
     session.install("-e", PROJECT, *groups("e2e"))
-    clients = Path(session.create_tmp()) / "clients"
+    clients = Path(session.create_tmp()).absolute() / "clients"  # the tests run elsewhere
     clients.mkdir(exist_ok=True)
     session.run("pytest", "-m", "e2e", *(session.posargs or ["tests/e2e"]), env={"RUSTRAK_E2E_CLIENTS": str(clients)})
 
