@@ -9,8 +9,12 @@ import threading
 import weakref
 from typing import Any
 
-WAIT_S = 10.0
-"""How long a fork waits for a write to end, before it takes the risk."""
+WAIT_S = 60.0
+"""How long a fork waits for a write to end, before it takes the risk that the child can never write.
+
+A write of a hundred events took 14 s where three other threads never let go of the interpreter: each of its steps has
+to win it back.
+"""
 
 
 def hold_while_forking(owner: Any, name: str) -> None:
