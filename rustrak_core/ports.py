@@ -6,7 +6,7 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 `rustrak_storage.testing` says the same in tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
@@ -15,6 +15,7 @@ import attrs
 
 from rustrak_core.accepted import Accepted, Count, Outcome, SpoolAdvance, SpoolPosition
 from rustrak_core.digested import Digested, EventSummary, StoredEvent
+from rustrak_core.errors import RustrakError
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery, Page
 from rustrak_core.project import Project, ProjectId
@@ -298,6 +299,26 @@ class Intake(Protocol):
         ...
 
 
+class EagerIntake(Protocol):
+    """Takes what was accepted without having the caller wait, so that one thread can have many requests under way."""
+
+    def submit(self, accepted: Accepted, settled: Callable[[RustrakError | None], None]) -> None:
+        """Keep *accepted*, which has events, after the next `push`.
+
+        *settled* is called once, later, by any thread: with None when *accepted* would survive a power cut, else with
+        why nothing of it was kept. It must be quick, and raise nothing.
+
+        Raises:
+            OverloadError: there is no room; nothing will be kept, and *settled* not be called.
+            SpoolUnavailableError: it cannot be kept just now; likewise.
+        """
+        ...
+
+    def push(self) -> None:
+        """Begin to write what was submitted. Whoever submits calls it when he has no more at the moment."""
+        ...
+
+
 class Spool(Intake, Protocol):
     """Accepted events, durable until they are digested. Many threads accept; one reader at a time takes a lane."""
 
@@ -353,6 +374,10 @@ class KeyRing(Protocol):
             UnknownProjectError: there is no such project, or it was deleted.
             StoreUnavailableError: it is not known here, and the store cannot be asked.
         """
+        ...
+
+    def known_key_of(self, project_id: ProjectId) -> str | None:
+        """Return a project's key if that can be said at once, without asking anybody, else None; raises nothing."""
         ...
 
     def changed(self) -> None:

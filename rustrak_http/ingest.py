@@ -302,6 +302,11 @@ def _whole_body(req: falcon.Request, limits: Limits) -> bytes:
     return b"".join(_pieces(req, body_bytes=limits.body_bytes, decompressed_bytes=most))
 
 
+def answer_body(received: Received) -> bytes:
+    """Return what a request is answered with that came to *received*."""
+    return b"{}" if received.event_id is None else b'{"id":"%s"}' % received.event_id.hex.encode()
+
+
 def _answer(resp: falcon.Response, received: Received) -> None:
     resp.content_type = falcon.MEDIA_JSON
-    resp.data = b"{}" if received.event_id is None else b'{"id":"%s"}' % received.event_id.hex.encode()
+    resp.data = answer_body(received)

@@ -25,7 +25,8 @@ _PREFLIGHT = [
     ("Access-Control-Max-Age", "3600"),
 ]
 _EVERYWHERE = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
-_INGESTION = [*_EVERYWHERE, *_CORS]
+INGESTION_HEADERS = [*_EVERYWHERE, *_CORS]
+"""What every answer bears on a path that SDKs send to."""
 
 
 class Front:
@@ -72,7 +73,7 @@ class Front:
         """Set the headers that every answer carries; on ingestion those that let a browser read it."""
         if getattr(req.context, "head", False):
             req.method = "HEAD"  # falcon leaves the body out of what it sends
-        resp.set_headers(_INGESTION if getattr(req.context, "ingestion", False) else _EVERYWHERE)
+        resp.set_headers(INGESTION_HEADERS if getattr(req.context, "ingestion", False) else _EVERYWHERE)
 
 
 def methods_of(resource: object) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from waitress.adjustments import Adjustments
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_http.connection import HARD_BODY_BYTES, Listener, ThreadPool
+from rustrak_http.express import Lane
 from rustrak_http.loop import make_loop
 
 WsgiApp = Callable[..., Iterable[bytes]]
@@ -42,6 +43,8 @@ class HttpServer:
         threads: int = THREADS_DEFAULT,
         connections: int = CONNECTIONS_DEFAULT,
         trusted_proxy: str | None = None,
+        lane: Lane | None = None,
+        accepts_at_once: int = 64,
     ) -> None:
         """Put *app* on *sock*, which is bound and listening; `run` serves it.
 
@@ -53,6 +56,9 @@ class HttpServer:
             threads: How many requests are worked on at once.
             connections: How many connections are open at once; more wait in the backlog.
             trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
+            lane: Takes plain envelopes in, past the application. Not used behind a proxy.
+            accepts_at_once: How many connections are accepted at a time; few where processes share the socket, so that
+                each gets its part.
         """
         self.host, self.port = sock.getsockname()[:2]
         self._map: dict[int, Any] = {}
@@ -66,7 +72,9 @@ class HttpServer:
             adj=_adjustments(connections=connections, trusted_proxy=trusted_proxy),
             bind_socket=False,
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
+            lane=None if trusted_proxy else lane,
         )
+        self._listener.accepts_at_once = accepts_at_once
         self._listener.kept_body_bytes = body_bytes + 1
         self._listener.trusts_proxy = bool(trusted_proxy)
         self._listener.loop = self._loop = make_loop(self._listener, self._map)

@@ -109,6 +109,14 @@ class StoredKeyRing(KeyRing):
                 raise StoreUnavailableError(_AWAY)
         return self._ask(project_id, known)
 
+    def known_key_of(self, project_id: ProjectId) -> str | None:
+        """Return a project's key where `key_of` would neither ask the store nor write, else None."""
+        known = self._known.get(project_id)
+        if known is None or self._unsaved or known.generation != self._generation.get():
+            return None
+        now = self._clock()
+        return known.key if now - known.asked_at < KNOWN_S or now < self._away_until else None
+
     def changed(self) -> None:
         """A project was created or deleted here: what is known must be confirmed, in every process of the folder.
 

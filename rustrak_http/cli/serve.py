@@ -109,6 +109,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
             "a database in memory is of one process, and `rustrak serve` has two; leave --database-url away for a file"
         )
     from rustrak_http.app import create_app
+    from rustrak_http.express import ExpressLane
     from rustrak_storage.keys import StoredKeyRing
     from rustrak_storage.spool import DirectorySpool
 
@@ -121,10 +122,11 @@ def run(settings: Settings, *, as_json: bool) -> None:
         settings.place.spool_dir, max_bytes=settings.spool_max_bytes, min_free_bytes=settings.spool_min_free_bytes
     )
     supervisor = _supervisor(settings.place)
+    keys = StoredKeyRing(store, directory=settings.place.data_dir)
     app = create_app(
         store,
         spool=spool,
-        keys=StoredKeyRing(store, directory=settings.place.data_dir),
+        keys=keys,
         public_url=public_url,
         limits=settings.limits,
         worker_alive=lambda: worker_trouble(supervisor.state()),
@@ -136,6 +138,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
         threads=settings.threads,
         connections=connections,
         trusted_proxy=settings.trusted_proxy,
+        lane=ExpressLane(keys=keys, intake=spool, limits=settings.limits, clock=utc_now, new_id=new_uuid),
     )
     here = local_url(settings.host, server.port)
     url = public_url or here
