@@ -4,6 +4,7 @@ waitress' own defaults (4 threads, 100 connections) defeat many SDKs at once. Ac
 the spool's fsync, which many share, so that more threads than cores make sense.
 """
 
+import errno
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -23,8 +24,10 @@ THREADS_DEFAULT = 48
 CONNECTIONS_DEFAULT = 1000
 BACKLOG = 1024
 HEADER_BYTES = 128 * 1024
+BEAT_S = 0.9
 
 _IDLE_GRACE_S = 0.2
+_TAKEN_WAIT_S = 2.0
 
 
 class HttpServer:
@@ -79,10 +82,18 @@ class HttpServer:
         self._listener.trusts_proxy = bool(trusted_proxy)
         self._listener.loop = self._loop = make_loop(self._listener, self._map)
 
-    def run(self, *, grace_s: float = 5.0) -> None:
-        """Serve until `stop`, then finish what has begun, for up to *grace_s* seconds."""
+    def run(self, *, grace_s: float = 5.0, beat: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`, then finish what has begun, for up to *grace_s* seconds.
+
+        Args:
+            beat: Called about once a second, by the thread that reads and answers.
+        """
+        beat_at = float("-inf")
         while not self._listener.stopping:
             self._loop.turn(1.0)
+            if time.monotonic() - beat_at >= BEAT_S:
+                beat_at = time.monotonic()
+                beat()
         self._drain(time.monotonic() + grace_s)
         self._pool.shutdown(timeout_s=1.0)
         self._listener.close()  # first, since it looks after the trigger, which `stop` may be about to pull
@@ -119,15 +130,25 @@ def listen(host: str, port: int) -> socket.socket:
         found.sort(key=lambda info: info[0] != socket.AF_INET)  # "localhost" is both; most DSNs resolve to IPv4
         family, _, _, _, address = found[0]
         dual = family == socket.AF_INET6 and host == "::"
-        return socket.create_server(
-            (str(address[0]), int(address[1])), family=family, backlog=BACKLOG, dualstack_ipv6=dual
-        )
+        return _bound((str(address[0]), int(address[1])), family=family, dual=dual)
     except (OSError, OverflowError, UnicodeError) as error:
         why = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]  # says it twice
         raise ConfigurationError(
             f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
             " (RUSTRAK_HOST, RUSTRAK_PORT)"
         ) from error
+
+
+def _bound(address: tuple[str, int], *, family: int, dual: bool) -> socket.socket:
+    """Listen; where the port is taken, it may be by processes whose parent was just killed, which are about to go."""
+    deadline = time.monotonic() + _TAKEN_WAIT_S
+    while True:
+        try:
+            return socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def serve_app(app: WsgiApp, host: str, port: int, *, body_bytes: int, threads: int = THREADS_DEFAULT) -> HttpServer:

@@ -1,0 +1,114 @@
+"""An HTTP process of ``rustrak serve``: the application on a socket that it shares with its siblings."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+from rustrak_core.ambient import new_uuid, utc_now
+from rustrak_core.receive import Limits
+from rustrak_http.app import create_app
+from rustrak_http.board import ChildState
+from rustrak_http.cli.memory import settle_memory
+from rustrak_http.cli.options import Place, open_configured_store
+from rustrak_http.express import ExpressLane
+from rustrak_http.server import HttpServer
+from rustrak_http.supervisor import Life
+
+_log = logging.getLogger("rustrak.serve")
+
+GRACE_S = 5.0
+WORKER_SILENT_S = 30.0
+"""A worker that gave no sign of life for so long counts as dead."""
+
+_MIB = 1 << 20
+
+
+def serve_http(
+    place: Place,
+    sock: socket.socket,
+    life: Life,
+    *,
+    public_url: str | None,
+    limits: Limits,
+    open_spool: Callable[[], Any],
+    worker_state: Callable[[], ChildState],
+    processes: int,
+    threads: int,
+    connections: int,
+    trusted_proxy: str | None,
+) -> int:
+    """Serve until *life* is over, and finish what has begun; return the exit status.
+
+    Args:
+        open_spool: Opens the spool.
+        worker_state: How the digest worker is.
+        processes: How many share the socket.
+        connections: How many connections this process has open at most.
+    """
+    from rustrak_storage.keys import StoredKeyRing
+
+    store = open_configured_store(place)
+    spool = open_spool()
+    keys = StoredKeyRing(store, directory=place.data_dir)
+    app = create_app(
+        store,
+        spool=spool,
+        keys=keys,
+        public_url=public_url,
+        limits=limits,
+        worker_alive=lambda: worker_trouble(worker_state()),
+    )
+    server = HttpServer(
+        app,
+        sock,
+        body_bytes=max(limits.body_bytes, _MIB),
+        threads=threads,
+        connections=connections,
+        trusted_proxy=trusted_proxy,
+        lane=ExpressLane(keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid),
+        accepts_at_once=64 if processes == 1 else 1,
+    )
+    life.when_over(server.stop)
+    settle_memory()
+    with _Housekeeping(spool.flush):
+        server.run(grace_s=GRACE_S, beat=life.beat)
+    spool.close()
+    keys.close()
+    store.close()
+    return 0
+
+
+def worker_trouble(state: ChildState) -> str | None:
+    """Return what is wrong with the digest worker, for ``/health/ready``; None where nothing is."""
+    if state.beat_age_s is None:
+        return "starting; it has given no sign of life yet"
+    if state.beat_age_s > WORKER_SILENT_S:
+        return f"no sign of life for {state.beat_age_s:.0f} s; it is dead or stuck, see the log"
+    return f"cannot record just now ({state.said}); see the log" if state.said else None
+
+
+class _Housekeeping:
+    """Does something small every second, on a thread of its own."""
+
+    def __init__(self, chore: Callable[[], Any], *, every_s: float = 1.0) -> None:
+        self._chore = chore
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            try:
+                self._chore()
+            except Exception:  # noqa: BLE001 - it is logged, and tried again
+                _log.exception("housekeeping failed; it goes on")
