@@ -6,6 +6,7 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 `rustrak_storage.testing` says the same in tests.
 """
 
+import enum
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Protocol
@@ -344,6 +345,63 @@ class Spool(Intake, Protocol):
         ...
 
 
+class Stage(enum.IntEnum):
+    """How far whoever digests a lane has come with a batch."""
+
+    RESTING = 0
+    """With none: what happens now is no batch's fault."""
+    DIGESTING = 1
+    RECORDING = 2
+
+
+@attrs.frozen(kw_only=True)
+class Tried:
+    """What somebody was at with a lane when he was last heard of.
+
+    Attributes:
+        start: Where the batch begins; None at the lane's beginning.
+        stage: How far he had come.
+        records: How many records the batch has.
+        index: The record that was being digested, from 0.
+        tries: How often its first record had been tried before, and not survived.
+        poisons: How many records in a row before the batch could not be recorded as they are.
+    """
+
+    start: SpoolPosition | None
+    stage: Stage
+    records: int
+    index: int
+    tries: int
+    poisons: int = 0
+
+
+class Attempt(Protocol):
+    """A note of what is being tried on a lane. It outlives the process that makes it, by a crash too; not the machine.
+
+    It costs next to nothing, and raises nothing.
+    """
+
+    def last(self) -> Tried | None:
+        """Return what was noted last, perhaps by a process that is no more; None where nothing was."""
+        ...
+
+    def begin(self, start: SpoolPosition | None, *, records: int, tries: int, poisons: int = 0) -> None:
+        """Note that a batch is about to be digested."""
+        ...
+
+    def reach(self, index: int) -> None:
+        """Note which of its records is next."""
+        ...
+
+    def record(self) -> None:
+        """Note that it is digested, and about to be recorded."""
+        ...
+
+    def rest(self, *, tries: int) -> None:
+        """Note that the batch is let go, its first record having been tried so often."""
+        ...
+
+
 class SpoolReader(Protocol):
     """The digesting end of a spool: it holds the lanes it reads, so that no other reader has them."""
 
@@ -357,6 +415,20 @@ class SpoolReader(Protocol):
 
     def forget(self, upto: SpoolPosition) -> None:
         """Remove what lies before *upto*, which is committed."""
+        ...
+
+    def attempt(self, lane: str) -> Attempt:
+        """Return the note of what is being tried on a lane that this reader holds; the reader's own to close."""
+        ...
+
+    def quarantine(self, batch: SpooledBatch, *, why: str, now: datetime) -> None:
+        """Keep the events of *batch*, for good, where nothing digests them; doing so again changes nothing.
+
+        Commit the batch's end only afterwards, with each event counted as ``quarantined``.
+
+        Raises:
+            SpoolUnavailableError: they cannot be kept just now.
+        """
         ...
 
     def close(self) -> None:

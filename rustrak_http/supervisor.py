@@ -8,6 +8,7 @@ a child never outlives its parent for long, whatever kills that.
 
 import contextlib
 import logging
+import math
 import os
 import select
 import signal
@@ -31,6 +32,7 @@ STEADY_S = 30.0
 """A child that lived for so long is restarted without delay."""
 
 _LOOK_EVERY_S = 1.0
+_SURE_AFTER_S = 5.0
 
 
 class Life:
@@ -63,11 +65,15 @@ class Role:
         name: What log lines, and on Linux ``ps``, call it; at most nine characters.
         run: Does it, until its life is over, and returns the exit status.
         grace_s: How long it may take to stop; then it is killed.
+        silent_s: How long it may give no sign of life; then it is stuck, killed, and started again.
+        backoff_max_s: How long to wait at most before it is started again.
     """
 
     name: str
     run: Callable[[Life], int]
     grace_s: float
+    silent_s: float = math.inf
+    backoff_max_s: float = BACKOFF_MAX_S
 
 
 class _Member:
@@ -82,6 +88,7 @@ class _Member:
         self.delay_s = BACKOFF_FIRST_S
         self.due = 0.0
         self.restarts = 0
+        self.silent_since: float | None = None
 
     def end_life(self) -> None:
         if self.life is not None:
@@ -122,6 +129,7 @@ class Supervisor:
             while not signals.stops:
                 signals.wait(self._next_look_s())
                 self._reap()
+                self._kill_silent()
                 self._relaunch()
             stopping()
             self._stop()
@@ -182,6 +190,22 @@ class Supervisor:
                     member.due - time.monotonic(),
                 )
 
+    def _kill_silent(self) -> None:
+        """Kill who is stuck. Silence must last: after all were paused, as by Ctrl-Z, everyone seems silent at first."""
+        now = time.monotonic()
+        for member in self._members:
+            age = self._board.state(member.slot).beat_age_s
+            silent_s = min(now - member.born, math.inf if age is None else age)
+            if member.pid is None or silent_s <= member.role.silent_s:
+                member.silent_since = None
+            elif member.silent_since is None:
+                member.silent_since = now
+            elif now - member.silent_since >= min(_SURE_AFTER_S, member.role.silent_s):
+                _log.error("%s has given no sign of life for %.0f s and is killed", member.role.name, silent_s)
+                member.silent_since = None
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member.pid, signal.SIGKILL)
+
     def _bury(self, member: _Member) -> None:
         member.pid = None
         member.end_life()
@@ -193,7 +217,7 @@ class Supervisor:
         if now - member.born > STEADY_S:
             member.delay_s = BACKOFF_FIRST_S
         member.due = now + member.delay_s
-        member.delay_s = min(member.delay_s * 2, BACKOFF_MAX_S)
+        member.delay_s = min(member.delay_s * 2, member.role.backoff_max_s)
 
     def _relaunch(self) -> None:
         now = time.monotonic()

@@ -3,12 +3,14 @@
 import logging
 import os
 import threading
+from contextlib import closing
 
 from rustrak_core.errors import RustrakError
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place
+from rustrak_http.pulse import Pulse
 from rustrak_http.supervisor import Life
-from rustrak_http.worker import DigestWorker
+from rustrak_http.worker import Beat, DigestWorker
 
 _log = logging.getLogger("rustrak.worker")
 
@@ -26,18 +28,19 @@ def digest(place: Place, life: Life) -> int:
     os.nice(_NICENESS)
     stop = threading.Event()
     life.when_over(stop.set)
-    try:
-        store = open_store(place.database_url)
-    except RustrakError as error:
-        _log.error("%s", error)
-        return 1
-    try:
-        reader = DirectorySpoolReader(place.spool_dir)
+    pulse = Pulse(life.beat)
+    pulse.trouble = "starting"
+
+    def heartbeat(beat: Beat) -> None:
+        pulse.trouble = beat.trouble or ""
+
+    with pulse:
         try:
+            store = open_store(place.database_url)
+        except RustrakError as error:
+            _log.error("%s", error)
+            return 1
+        with closing(store), closing(DirectorySpoolReader(place.spool_dir)) as reader:
             settle_memory()
-            DigestWorker(store, reader, heartbeat=lambda sign: life.beat(sign.trouble or "")).run(stop)
-        finally:
-            reader.close()
-    finally:
-        store.close()
+            DigestWorker(store, reader, heartbeat=heartbeat, progress=pulse.step).run(stop)
     return 0

@@ -3,15 +3,18 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from rustrak_core.accepted import SpoolPosition
 from rustrak_core.errors import SpoolUnavailableError
 from rustrak_core.ports import SpooledBatch, SpoolReader
 from rustrak_storage.spool import files
+from rustrak_storage.spool.attempt import AttemptNote
 from rustrak_storage.spool.damaged import DamagedFolder
 from rustrak_storage.spool.lane import Lane, lane_names
 from rustrak_storage.spool.lane_reader import LaneReader
+from rustrak_storage.spool.quarantine import QuarantineFolder
 
 _LOOK_S = 1.0
 
@@ -31,6 +34,7 @@ class DirectorySpoolReader(SpoolReader):
         self._directory = directory
         self._monotonic = monotonic
         self._damaged = DamagedFolder(directory)
+        self._quarantine = QuarantineFolder(directory)
         self._lanes: dict[str, LaneReader] = {}
         self._looked_at = float("-inf")
         self._folder_time = 0
@@ -82,6 +86,31 @@ class DirectorySpoolReader(SpoolReader):
             except OSError as error:
                 message = f"lane {upto.lane} of the spool cannot be cleared: {error.strerror}"
                 raise SpoolUnavailableError(message) from error
+
+    def attempt(self, lane: str) -> AttemptNote:
+        """Return the note of what is being tried on a lane that this reader holds.
+
+        Raises:
+            SpoolUnavailableError: it does not hold that lane.
+        """
+        self._require_open()
+        reader = self._lanes.get(lane)
+        if reader is None:
+            raise SpoolUnavailableError(f"lane {lane} is not held by this reader; take one of lanes()")
+        return reader.attempt()
+
+    def quarantine(self, batch: SpooledBatch, *, why: str, now: datetime) -> None:
+        """Keep the events of *batch* where nothing digests them; see `QuarantineFolder`.
+
+        Raises:
+            SpoolUnavailableError: they cannot be kept just now.
+        """
+        events = [event for accepted in batch.accepted for event in accepted.events]
+        try:
+            for index, event in enumerate(events):
+                self._quarantine.keep(event, at=batch.advance.end, index=index, why=why, now=now)
+        except OSError as error:
+            raise SpoolUnavailableError(f"the quarantine cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         """Give the lanes back."""

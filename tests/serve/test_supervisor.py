@@ -59,7 +59,23 @@ def broken(life):
     tell(up="broken", pid=os.getpid())
     raise RuntimeError("broken on purpose")
 
-roles = [supervisor.Role(name=name, run=globals()[name], grace_s=GRACE_S) for name in sys.argv[3:]]
+def hanging(life):
+    life.beat()
+    tell(up="hanging", pid=os.getpid(), restarts=board.state(0).restarts)
+    time.sleep(60)
+
+def beating(life):
+    tell(up="beating", pid=os.getpid())
+    over = threading.Event()
+    life.when_over(over.set)
+    while not over.wait(0.05):
+        life.beat()
+    return 0
+
+roles = [
+    supervisor.Role(name=name, run=globals()[name], grace_s=GRACE_S, silent_s=1.0 if "ing" in name else 1e9)
+    for name in sys.argv[3:]
+]
 board = Board(len(roles))
 hurried = supervisor.Supervisor(roles, board).run(
     started=lambda: tell(started=os.getpid()), stopping=lambda: tell(stopping=True)
@@ -177,6 +193,29 @@ def test_starts_again_what_was_killed(start: Callable[..., Parent]) -> None:
     parent.wait_for("up", "obedient", count=2)
     assert parent.stop() == 0
     assert len(parent.told("over", "last")) == 1
+
+
+def test_kills_and_starts_again_what_falls_silent(start: Callable[..., Parent]) -> None:
+    """A child that gives no sign of life is stuck: it is killed, that is said, and another is started; others live."""
+    parent = start("hanging", "beating")
+    parent.wait_for("up", "hanging", count=2)
+    assert parent.told("up", "hanging")[1]["restarts"] == 1
+    assert "hanging has given no sign of life" in parent.errors.read_text()
+    parent.process.kill()
+    assert len(parent.told("up", "beating")) == 1
+    os.kill(parent.told("up", "hanging")[-1]["pid"], signal.SIGKILL)
+
+
+def test_a_pause_of_all_is_no_silence(start: Callable[..., Parent]) -> None:
+    """After Ctrl-Z and a while, children that seem silent to their parent get time to show that they live."""
+    parent = start("beating")
+    child = parent.wait_for("up", "beating")["pid"]
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        os.kill(child, number)
+        parent.process.send_signal(number)
+        time.sleep(1.5)
+    assert parent.stop() == 0
+    assert len(parent.told("up", "beating")) == 1
 
 
 def test_a_signal_to_all_is_the_parents_to_answer(start: Callable[..., Parent]) -> None:
