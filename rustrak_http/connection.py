@@ -29,9 +29,10 @@ _CORS = [
 
 
 _RULED = frozenset({"connection", "date", "server", "transfer-encoding"})
-_PROXY_HEADERS = frozenset(
+PROXY_HEADERS = frozenset(
     {"X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_FORWARDED_PORT", "X_FORWARDED_BY", "FORWARDED"}
 )
+"""Headers that only a trusted proxy may send."""
 
 
 @functools.lru_cache(maxsize=2)
@@ -162,7 +163,7 @@ class Task(WSGITask):  # type: ignore[misc]
         """Return the WSGI environment; headers that only a trusted proxy may send are not in it."""
         if not self.channel.http.trusts_proxy:
             headers = self.request.headers
-            for name in _PROXY_HEADERS & headers.keys():
+            for name in PROXY_HEADERS & headers.keys():
                 del headers[name]
         environ: dict[str, Any] = super().get_environment()
         return environ

@@ -26,6 +26,9 @@ BACKLOG = 1024
 HEADER_BYTES = 128 * 1024
 BEAT_S = 0.9
 
+TRUSTED_HEADERS = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
+"""What a trusted proxy is believed."""
+
 _IDLE_GRACE_S = 0.2
 _TAKEN_WAIT_S = 2.0
 
@@ -162,7 +165,7 @@ def _adjustments(*, connections: int, trusted_proxy: str | None) -> Any:
         proxy = {
             "trusted_proxy": trusted_proxy,
             "trusted_proxy_count": 1,
-            "trusted_proxy_headers": "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port",
+            "trusted_proxy_headers": " ".join(sorted(TRUSTED_HEADERS)),
         }
     return Adjustments(
         connection_limit=connections,

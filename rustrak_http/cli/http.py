@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from rustrak_core.ambient import new_uuid, utc_now
+from rustrak_core.errors import ConfigurationError
 from rustrak_core.receive import Limits
 from rustrak_http.app import create_app
 from rustrak_http.board import ChildState
@@ -34,6 +35,7 @@ def serve_http(
     limits: Limits,
     open_spool: Callable[[], Any],
     worker_state: Callable[[], ChildState],
+    server_name: str,
     processes: int,
     threads: int,
     connections: int,
@@ -44,6 +46,7 @@ def serve_http(
     Args:
         open_spool: Opens the spool.
         worker_state: How the digest worker is.
+        server_name: ``waitress`` or ``granian``.
         processes: How many share the socket.
         connections: How many connections this process has open at most.
     """
@@ -60,7 +63,7 @@ def serve_http(
         limits=limits,
         worker_alive=lambda: worker_trouble(worker_state()),
     )
-    server = HttpServer(
+    server = server_class(server_name)(
         app,
         sock,
         body_bytes=max(limits.body_bytes, _MIB),
@@ -78,6 +81,22 @@ def serve_http(
     keys.close()
     store.close()
     return 0
+
+
+def server_class(name: str) -> Any:
+    """Return the class of a server.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    if name == "waitress":
+        return HttpServer
+    try:
+        from rustrak_http.granian_server import GranianServer
+    except ImportError as error:
+        reason = f"--server granian (RUSTRAK_SERVER) needs what is not installed ({error.name})"
+        raise ConfigurationError(f"{reason}; pip install 'rustrak[fast]'") from error
+    return GranianServer
 
 
 def worker_trouble(state: ChildState) -> str | None:

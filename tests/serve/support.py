@@ -37,6 +37,7 @@ class Served:
         line = self.process.stdout.readline()
         if not line:
             self.process.wait(10)
+            self.process.stdout.close()
             raise RuntimeError(f"serve ended: {self.stderr.read_text()}")
         self.facts: dict[str, Any] = json.loads(line)
         self.url: str = self.facts["local_url"]

@@ -18,6 +18,7 @@ from rustrak_core.project import Project
 from rustrak_core.receive import Limits
 from rustrak_http import server as server_module
 from rustrak_http.app import create_app
+from rustrak_http.cli.http import server_class as server_class_of
 from rustrak_http.express import ExpressLane
 from rustrak_http.loop import EpollLoop, PollLoop
 from rustrak_http.server import HttpServer, listen
@@ -54,7 +55,7 @@ class Ledger(ExpressLane):
 class Served:
     """The application on a server, with the lane or without."""
 
-    def __init__(self, folder: Path, *, express: bool) -> None:
+    def __init__(self, folder: Path, server_class: Any, *, express: bool) -> None:
         self.store = open_store(f"sqlite:///{folder / 'express.db' if express else folder / 'long.db'}")
         self.project: Project = self.store.create_project(name="my-app", sentry_key=str(UUID(KEY)), now=utc_now())
         self.spool = DirectorySpool(folder / ("express" if express else "long"), min_free_bytes=1)
@@ -62,7 +63,7 @@ class Served:
         keys = StoredKeyRing(self.store)
         self.app = create_app(self.store, spool=self.spool, keys=keys)
         self.lane = Ledger(keys=keys, intake=self.spool, limits=Limits(), clock=utc_now, new_id=new_uuid)
-        self.server = HttpServer(
+        self.server = server_class(
             self.app, listen("127.0.0.1", 0), body_bytes=20 << 20, threads=4, lane=self.lane if express else None
         )
         self.thread = threading.Thread(target=self.server.run, kwargs={"grace_s": 5.0})
@@ -92,17 +93,19 @@ class Served:
             reader.close()
 
 
-@pytest.fixture(params=LOOPS)
-def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "make_loop", request.param)
-
-
-@pytest.fixture
-def make(tmp_path: Path, loop: None) -> Iterator[Callable[..., Served]]:
+@pytest.fixture(params=[*LOOPS, "granian"])
+def make(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Served]]:
     made: list[Served] = []
+    if request.param == "granian":
+        server_class: Any = server_class_of("granian")
+    else:
+        server_class = HttpServer
+        monkeypatch.setattr(server_module, "make_loop", request.param)
 
     def build(*, express: bool = True) -> Served:
-        made.append(Served(tmp_path, express=express))
+        made.append(Served(tmp_path, server_class, express=express))
         return made[-1]
 
     yield build
@@ -224,6 +227,7 @@ def test_an_answer_waits_for_the_sync(make: Callable[..., Served]) -> None:
         assert select.select([sock], [], [], 0.2)[0] == []
         assert served.kept() == []
         written.set()
+        push()
         assert answer(sock)[0] == 200
     assert numbers(served.kept()) == [7]
 

@@ -187,9 +187,10 @@ def test_waits_for_a_client_that_asks_first(served: Served) -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 200")
 
 
-def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["waitress", "granian"])
+def test_sigterm_under_load_loses_nothing(tmp_path: Path, server: str) -> None:
     """A stop in the middle of a burst ends with status 0, soon, and every acknowledged event is there afterwards."""
-    with Served(tmp_path) as first:
+    with Served(tmp_path, "--server", server) as first:
         acknowledged: list[object] = []
         refused = threading.Event()
 
@@ -214,6 +215,15 @@ def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
     with Served(tmp_path, like=first) as second:
         second.wait_for_events(len(acknowledged))
         assert second.project()["event_count"] == len(acknowledged)
+
+
+def test_without_granian_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is not installed is named with what to install, before anything is made."""
+    (tmp_path / "granian").mkdir()
+    (tmp_path / "granian" / "__init__.py").write_text("raise ImportError('broken on purpose', name='granian')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(RuntimeError, match=r"rustrak\[fast\]"):
+        Served(tmp_path / "data", "--server", "granian")
 
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
