@@ -20,8 +20,12 @@ GRACE_S = 20.0
 _NICENESS = 5
 
 
-def digest(place: Place, life: Life) -> int:
-    """Digest until *life* is over, finish the batch at hand, and return the exit status."""
+def digest(place: Place, life: Life, *, workers: int) -> int:
+    """Digest until *life* is over, finish the batch at hand, and return the exit status.
+
+    Args:
+        workers: How many share the spool, this one among them.
+    """
     from rustrak_storage.factory import open_store
     from rustrak_storage.spool import DirectorySpoolReader
 
@@ -40,7 +44,7 @@ def digest(place: Place, life: Life) -> int:
         except RustrakError as error:
             _log.error("%s", error)
             return 1
-        with closing(store), closing(DirectorySpoolReader(place.spool_dir)) as reader:
+        with closing(store), closing(DirectorySpoolReader(place.spool_dir, readers=workers)) as reader:
             settle_memory()
             DigestWorker(store, reader, heartbeat=heartbeat, progress=pulse.step).run(stop)
     return 0

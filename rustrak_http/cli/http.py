@@ -3,7 +3,7 @@
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 from rustrak_core.ambient import new_uuid, utc_now
@@ -34,7 +34,7 @@ def serve_http(
     public_url: str | None,
     limits: Limits,
     open_spool: Callable[[], Any],
-    worker_state: Callable[[], ChildState],
+    worker_states: Sequence[Callable[[], ChildState]],
     server_name: str,
     processes: int,
     threads: int,
@@ -45,7 +45,7 @@ def serve_http(
 
     Args:
         open_spool: Opens the spool.
-        worker_state: How the digest worker is.
+        worker_states: How each digest worker is.
         server_name: ``waitress`` or ``granian``.
         processes: How many share the socket.
         connections: How many connections this process has open at most.
@@ -61,7 +61,7 @@ def serve_http(
         keys=keys,
         public_url=public_url,
         limits=limits,
-        worker_alive=lambda: worker_trouble(worker_state()),
+        worker_alive=lambda: workers_trouble([state() for state in worker_states]),
     )
     server = server_class(server_name)(
         app,
@@ -99,8 +99,13 @@ def server_class(name: str) -> Any:
     return GranianServer
 
 
+def workers_trouble(states: Iterable[ChildState]) -> str | None:
+    """Return what is wrong with any of the digest workers, for ``/health/ready``; None where nothing is."""
+    return next(filter(None, map(worker_trouble, states)), None)
+
+
 def worker_trouble(state: ChildState) -> str | None:
-    """Return what is wrong with the digest worker, for ``/health/ready``; None where nothing is."""
+    """Return what is wrong with a digest worker; None where nothing is."""
     if state.beat_age_s is None:
         return "starting; it has given no sign of life yet"
     if state.beat_age_s > WORKER_SILENT_S:

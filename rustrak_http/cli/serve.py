@@ -46,6 +46,7 @@ class Settings:
     public_url: str | None
     server: str
     processes: int
+    workers: int
     threads: int
     connections: int
     trusted_proxy: str | None
@@ -76,6 +77,13 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
     show_default="one a processor and 2 at most",
     type=Integer(1, 64),
     help="HTTP processes.",
+)
+@option(
+    "--workers",
+    default=PROCESSES_DEFAULT,
+    show_default="one a processor and 2 at most",
+    type=Integer(1, 64),
+    help="Digest workers; more than HTTP processes have nothing to do.",
 )
 @option(
     "--threads",
@@ -139,8 +147,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
     first = first_start(store)
     store.close()
 
-    board = Board(settings.processes + 1)
-    worker = settings.processes
+    board = Board(settings.processes + settings.workers)
     serve_http = partial(
         http.serve_http,
         place,
@@ -148,7 +155,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
         public_url=public_url,
         limits=settings.limits,
         open_spool=open_spool,
-        worker_state=partial(board.state, worker),
+        worker_states=[partial(board.state, settings.processes + number) for number in range(settings.workers)],
         server_name=settings.server,
         processes=settings.processes,
         threads=settings.threads,
@@ -156,7 +163,8 @@ def run(settings: Settings, *, as_json: bool) -> None:
         trusted_proxy=settings.trusted_proxy,
     )
     roles = [Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2)] * settings.processes
-    roles.append(Role(name="digest", run=partial(_digest, place, sock), grace_s=digest.GRACE_S))
+    work = partial(_digest, place, sock, workers=settings.workers)
+    roles += [Role(name="digest", run=work, grace_s=digest.GRACE_S)] * settings.workers
     settle_memory()
     hurried = Supervisor(roles, board).run(
         started=partial(announce, place, url, here, first, as_json=as_json),
@@ -195,9 +203,9 @@ def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
     return open_spool
 
 
-def _digest(place: Place, sock: socket.socket, life: Life) -> int:
+def _digest(place: Place, sock: socket.socket, life: Life, *, workers: int) -> int:
     sock.close()  # else the port would be taken for as long as a batch takes after the others are gone
-    return digest.digest(place, life)
+    return digest.digest(place, life, workers=workers)
 
 
 def _raise_file_limit() -> int:

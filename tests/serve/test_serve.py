@@ -266,8 +266,9 @@ def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
         assert served.project()["event_count"] == len(ids)
         assert served.stop() == 0
     problems = [json.loads(line) for line in served.stderr.read_text().splitlines()]
-    assert [problem["logger"] for problem in problems] == ["rustrak.supervisor"] * 2
-    assert all("status -9" in problem["message"] for problem in problems)
+    ends = [problem["message"] for problem in problems if problem["logger"] == "rustrak.supervisor"]
+    assert len(ends) >= 2
+    assert all("status -9" in end for end in ends)
 
 
 def test_a_killed_http_process_is_started_again(tmp_path: Path) -> None:
