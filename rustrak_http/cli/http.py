@@ -20,6 +20,9 @@ from rustrak_http.supervisor import Life
 _log = logging.getLogger("rustrak.serve")
 
 GRACE_S = 5.0
+SILENT_S = 30.0
+"""A process that gave no sign of life for so long is stuck."""
+
 WORKER_SILENT_S = 30.0
 """A worker that gave no sign of life for so long counts as dead."""
 
@@ -75,7 +78,7 @@ def serve_http(
     )
     life.when_over(server.stop)
     settle_memory()
-    with _Housekeeping(spool.flush):
+    with _Housekeeping(spool.flush), _Housekeeping(keys.refresh):  # apart: a store may take its time
         server.run(grace_s=GRACE_S, beat=life.beat)
     spool.close()
     keys.close()

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 
 from rustrak_core.errors import RustrakError, SpoolUnavailableError
 from rustrak_storage.spool.record import EncodedRecord
@@ -83,7 +84,7 @@ class GroupCommit:
         self._waiting: list[_Ticket | _Note] = []
         self._led = False
         self._committer: threading.Thread | None = None
-        self._called = threading.Semaphore(0)
+        self._called: SimpleQueue[None] = SimpleQueue()
         self._handed = False
         self._closed = False
 
@@ -128,7 +129,7 @@ class GroupCommit:
             self._closed = True
             committer = self._committer
         if committer is not None:
-            self._called.release()
+            self._called.put(None)
             committer.join()
 
     def _hand_to_committer(self) -> None:
@@ -137,11 +138,11 @@ class GroupCommit:
         if self._committer is None:
             self._committer = threading.Thread(target=self._lead_when_called, name="spool-commit", daemon=True)
             self._committer.start()
-        self._called.release()
+        self._called.put(None)
 
     def _lead_when_called(self) -> None:
         while True:
-            self._called.acquire()
+            self._called.get()
             with self._lock:
                 handed, self._handed = self._handed, False
             if handed:
