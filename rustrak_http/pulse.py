@@ -14,11 +14,8 @@ from typing import Self
 from rustrak_core.ports import Stage
 
 BEAT_S = 1.0
-STUCK_S = 20.0
-"""An event that is digested for so long is stuck."""
-
 STUCK_CPU_S = 60.0
-"""So is a step other than digesting that has used so much of the processor."""
+"""A step other than digesting that has used so much of the processor is stuck."""
 
 
 class Pulse:
@@ -34,7 +31,7 @@ class Pulse:
         self,
         beat: Callable[[str], None],
         *,
-        stuck_s: float = STUCK_S,
+        stuck_s: float,
         stuck_cpu_s: float = STUCK_CPU_S,
         beat_s: float = BEAT_S,
         monotonic: Callable[[], float] = time.monotonic,

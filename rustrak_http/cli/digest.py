@@ -15,6 +15,14 @@ from rustrak_http.worker import Beat, DigestWorker
 _log = logging.getLogger("rustrak.worker")
 
 GRACE_S = 20.0
+SILENT_S = 30.0
+"""A worker that gave no sign of life for so long is stuck."""
+
+STUCK_S = 20.0
+"""It gives none once an event was digested for so long."""
+
+BACKOFF_MAX_S = 2.0
+"""Each event that no worker survives costs three of them, and others wait meanwhile."""
 
 # In a burst, accepting comes first: what waits in the spool is safe, while what cannot be accepted is lost.
 _NICENESS = 5
@@ -32,7 +40,7 @@ def digest(place: Place, life: Life, *, workers: int) -> int:
     os.nice(_NICENESS)
     stop = threading.Event()
     life.when_over(stop.set)
-    pulse = Pulse(life.beat)
+    pulse = Pulse(life.beat, stuck_s=STUCK_S)
     pulse.trouble = "starting"
 
     def heartbeat(beat: Beat) -> None:

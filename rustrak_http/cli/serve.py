@@ -162,9 +162,12 @@ def run(settings: Settings, *, as_json: bool) -> None:
         connections=-(-connections // settings.processes),
         trusted_proxy=settings.trusted_proxy,
     )
-    roles = [Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2)] * settings.processes
+    serving = Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2, silent_s=http.SILENT_S)
     work = partial(_digest, place, sock, workers=settings.workers)
-    roles += [Role(name="digest", run=work, grace_s=digest.GRACE_S)] * settings.workers
+    digesting = Role(
+        name="digest", run=work, grace_s=digest.GRACE_S, silent_s=digest.SILENT_S, backoff_max_s=digest.BACKOFF_MAX_S
+    )
+    roles = [serving] * settings.processes + [digesting] * settings.workers
     settle_memory()
     hurried = Supervisor(roles, board).run(
         started=partial(announce, place, url, here, first, as_json=as_json),

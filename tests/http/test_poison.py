@@ -322,7 +322,7 @@ class TestPulse:
             if said.count("away") >= 2:
                 beaten.set()
 
-        pulse = Pulse(beat, beat_s=0.001)
+        pulse = Pulse(beat, stuck_s=10, beat_s=0.001)
         pulse.trouble = "away"
         with pulse:
             assert beaten.wait(10)
