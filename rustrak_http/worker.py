@@ -27,8 +27,8 @@ _logger = logging.getLogger("rustrak.worker")
 
 MAX_EVENTS = 1000
 MAX_BYTES = 8 * 1024 * 1024
-_SMALL_BATCH = 100
-_GATHER_S = 0.02
+_GATHER_S = (0.02, 0.2)
+_GATHER_PER_EVENT_S = 0.002
 _IDLE_S = (0.03, 0.05)
 _BACKOFF_S = (0.1, 5.0)
 _BEAT_S = 1.0
@@ -97,6 +97,7 @@ class DigestWorker:
         """Digest until *stop* is set; the batch at hand is finished, the rest stays in the spool."""
         idle_s, backoff_s = _IDLE_S[0], _BACKOFF_S[0]
         while not stop.is_set():
+            begun = self._monotonic()
             try:
                 recorded = self.run_once(stop)
             except (StoreUnavailableError, SpoolUnavailableError) as error:
@@ -109,8 +110,8 @@ class DigestWorker:
             if self._moved:
                 idle_s = _IDLE_S[0]
                 self._purge_if_due(_PURGE_BUSY_S)
-                if recorded < _SMALL_BATCH:
-                    self._wait(stop, _GATHER_S)  # a transaction costs much the same for one event and for fifty
+                if self._oldest_at is None:  # nothing more is known to wait
+                    self._wait(stop, begun + _gather_s(recorded) - self._monotonic())
             else:
                 self._purge_if_due(_PURGE_IDLE_S)
                 self._wait(stop, idle_s)
@@ -171,7 +172,7 @@ class DigestWorker:
             _logger.error("spool_damaged lane=%s records=%d", batch.advance.end.lane, batch.damaged)
         accepted = [event for each in batch.accepted for event in each.events]
         self._oldest_at = min([*waits, *(event.received_at for event in accepted[:1])], default=None)
-        if len(accepted) >= lane.max_events:
+        if len(accepted) >= lane.max_events or sum(len(event.payload) for event in accepted) > self._max_bytes // 2:
             waits.append(accepted[0].received_at)
         lane.begin(len(batch.accepted))
         try:
@@ -319,6 +320,14 @@ class DigestWorker:
         if self._trouble is not None:
             _logger.warning("worker_goes_on after=%s", self._trouble)
             self._trouble = None
+
+
+def _gather_s(recorded: int) -> float:
+    """Return how long one batch begins after the other, which was of so many events.
+
+    A transaction costs much the same for one event and for a hundred; so the more come, the longer are they gathered.
+    """
+    return min(max(_GATHER_S[0], recorded * _GATHER_PER_EVENT_S), _GATHER_S[1])
 
 
 def _log_event(what: str, event: AcceptedEvent, error: Exception) -> None:
