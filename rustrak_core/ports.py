@@ -331,6 +331,10 @@ class Spool(Intake, Protocol):
         """Return how many events of a project wait behind *positions*, by day of receipt in UTC."""
         ...
 
+    def waiting(self) -> int:
+        """Return how many events wait, over all lanes, as far as the readers have noted."""
+        ...
+
     def check(self) -> None:
         """Return if the spool could accept now.
 

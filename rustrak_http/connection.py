@@ -17,6 +17,7 @@ from waitress.utilities import BadRequest, build_http_date
 
 from rustrak_http.express import BODY_BYTES, HEADERS, Lane, Sender
 from rustrak_http.header_memory import HeaderMemory
+from rustrak_http.request_id import HEADER, request_id
 
 HARD_BODY_BYTES = 1 << 30
 """A body that says it is longer than this is not read at all."""
@@ -190,6 +191,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         body = json.dumps({"error": text, "detail": text}).encode()
         self.response_headers.extend([("Content-Type", "application/json"), *_CORS])
         self.response_headers.extend([("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")])
+        self.response_headers.append((HEADER, request_id(None)))
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -254,7 +256,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if not self.connected:
             return
         last = self.http.stopping
-        data = b"%sContent-Length: %d\r\n\r\n%s" % (_express_header(int(time.time()), last=last), len(body), body)
+        head = _express_header(int(time.time()), last=last)
+        known_as = request_id(self.requests[0].headers.get("X_REQUEST_ID")).encode("ascii")
+        data = b"%sX-Request-Id: %s\r\nContent-Length: %d\r\n\r\n%s" % (head, known_as, len(body), body)
         self._send_at_once(data)
         self.requests[0].close()
         with self.requests_lock:

@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import math
+import os
 import socket
 import tempfile
 import time
@@ -27,6 +28,7 @@ from waitress.proxy_headers import proxy_headers_middleware
 
 from rustrak_http.connection import PROXY_HEADERS
 from rustrak_http.express import BODY_BYTES, HEADERS, Lane, Sender
+from rustrak_http.request_id import HEADER, request_id
 from rustrak_http.server import BACKLOG, CONNECTIONS_DEFAULT, HEADER_BYTES, THREADS_DEFAULT, TRUSTED_HEADERS, WsgiApp
 
 _log = logging.getLogger("rustrak.http")
@@ -40,6 +42,7 @@ _HEAD_MAX = 2048
 _TICK_S = 0.9
 _GONE = (_granian.RSGIProtocolError, _granian.RSGIProtocolClosed)
 _HEADERS = [(name.lower(), value) for name, value in HEADERS]
+_REQUEST_ID = HEADER.lower()
 
 Head = tuple[str, str, str, str | None, str | None, str | None]
 
@@ -140,7 +143,8 @@ class _OnSocket(Server):
 
     def _init_shared_socket(self) -> None:
         holder: Any = _granian.SocketHolder
-        self._shd = holder(self._opened.dup().detach(), False, BACKLOG)  # noqa: FBT003 - not a Unix one
+        # Not socket.dup(), which makes a socket blocking for a moment: siblings have the same one, and would block in it.
+        self._shd = holder(os.dup(self._opened.fileno()), False, BACKLOG)  # noqa: FBT003 - not a Unix one
         self._sfd = self._shd.get_fd()
 
 
@@ -189,7 +193,8 @@ class _Target:
             sender = self._sender(scope)
             answer = None if sender is None else await self._express(sender, body, scope.client)
             if answer is not None:
-                proto.response_bytes(200, _HEADERS, answer)
+                known_as = request_id(scope.headers.get("x-request-id"))
+                proto.response_bytes(200, [*_HEADERS, (_REQUEST_ID, known_as)], answer)
                 return
         environ = _environ(scope, body, keep_proxy_headers=self._keep_proxy_headers)
         status, headers, answer = await self._loop.run_in_executor(self._pool, _call, self._app, environ)
@@ -353,7 +358,11 @@ def _call(app: WsgiApp, environ: dict[str, Any]) -> tuple[int, list[tuple[str, s
         return int(status[:3]), [(name.lower(), value) for name, value in headers], body
     except Exception:  # noqa: BLE001 - the last to see it
         _log.exception("answering a request failed")
-        return 500, _HEADERS, b'{"error":"Internal Server Error","detail":"Internal Server Error"}'
+        return (
+            500,
+            [*_HEADERS, (_REQUEST_ID, request_id(None))],
+            b'{"error":"Internal Server Error","detail":"Internal Server Error"}',
+        )
     finally:
         if not isinstance(environ["wsgi.input"], io.BytesIO):
             environ["wsgi.input"].close()

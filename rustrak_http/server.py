@@ -122,8 +122,13 @@ class HttpServer:
                     channel.handle_close()
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, option: str = "--") -> socket.socket:
     """Return a socket that listens on *host* and *port*; 0 takes a free port.
+
+    Args:
+        host: An address of this machine, or a name of it.
+        port: 0 to 65535.
+        option: How the options begin that set them, for the error.
 
     Raises:
         ConfigurationError: the port is taken, or the address is not one of this machine.
@@ -136,9 +141,10 @@ def listen(host: str, port: int) -> socket.socket:
         return _bound((str(address[0]), int(address[1])), family=family, dual=dual)
     except (OSError, OverflowError, UnicodeError) as error:
         why = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]  # says it twice
+        variable = f"RUSTRAK_{option.strip('-').upper()}".rstrip("_")
         raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
-            " (RUSTRAK_HOST, RUSTRAK_PORT)"
+            f"cannot listen on {host} port {port}: {why}; choose another with {option}host and {option}port"
+            f" ({variable}_HOST, {variable}_PORT)"
         ) from error
 
 
@@ -147,7 +153,9 @@ def _bound(address: tuple[str, int], *, family: int, dual: bool) -> socket.socke
     deadline = time.monotonic() + _TAKEN_WAIT_S
     while True:
         try:
-            return socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+            sock = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+            sock.setblocking(False)  # here, before processes share it: whether it blocks is one thing for all of them
+            return sock
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 raise

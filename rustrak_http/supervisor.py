@@ -36,16 +36,20 @@ _SURE_AFTER_S = 5.0
 
 
 class Life:
-    """What a child knows of its own: when it is over, and how to say that it goes on."""
+    """What a child knows of its own: when it is over, and how to say that it goes on.
+
+    Attributes:
+        slot: The number of its place, which its predecessor had too; from 0.
+    """
 
     def __init__(self, board: Board, slot: int, until_eof: int) -> None:
         self._board = board
-        self._slot = slot
+        self.slot = slot
         self._until_eof = until_eof
 
     def beat(self, said: str = "") -> None:
         """Give a sign of life, about once a second, and say what ails the child, if anything does."""
-        self._board.beat(self._slot, said)
+        self._board.beat(self.slot, said)
 
     def when_over(self, call: Callable[[], None]) -> None:
         """Have *call* called, by a thread of its own, when the parent says so or is gone."""

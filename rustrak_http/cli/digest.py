@@ -10,6 +10,7 @@ from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place
 from rustrak_http.pulse import Pulse
 from rustrak_http.supervisor import Life
+from rustrak_http.tallies import Tallies
 from rustrak_http.worker import Beat, DigestWorker
 
 _log = logging.getLogger("rustrak.worker")
@@ -28,11 +29,12 @@ BACKOFF_MAX_S = 2.0
 _NICENESS = 5
 
 
-def digest(place: Place, life: Life, *, workers: int) -> int:
+def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = None) -> int:
     """Digest until *life* is over, finish the batch at hand, and return the exit status.
 
     Args:
         workers: How many share the spool, this one among them.
+        tallies: Where to count what is digested.
     """
     from rustrak_storage.factory import open_store
     from rustrak_storage.spool import DirectorySpoolReader
@@ -46,6 +48,10 @@ def digest(place: Place, life: Life, *, workers: int) -> int:
     def heartbeat(beat: Beat) -> None:
         pulse.trouble = beat.trouble or ""
 
+    def recorded(events: int) -> None:
+        if tallies is not None:
+            tallies.digested(life.slot, events)
+
     with pulse:
         try:
             store = open_store(place.database_url)
@@ -54,5 +60,6 @@ def digest(place: Place, life: Life, *, workers: int) -> int:
             return 1
         with closing(store), closing(DirectorySpoolReader(place.spool_dir, readers=workers)) as reader:
             settle_memory()
-            DigestWorker(store, reader, heartbeat=heartbeat, progress=pulse.step).run(stop)
+            worker = DigestWorker(store, reader, heartbeat=heartbeat, progress=pulse.step, recorded=recorded)
+            worker.run(stop)
     return 0

@@ -4,7 +4,8 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Self
 
 from rustrak_core.ambient import new_uuid, utc_now
 from rustrak_core.errors import ConfigurationError
@@ -13,9 +14,13 @@ from rustrak_http.app import create_app
 from rustrak_http.board import ChildState
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place, open_configured_store
-from rustrak_http.express import ExpressLane
+from rustrak_http.express import ExpressLane, Lane
+from rustrak_http.metered import MeteredApp, MeteredLane
 from rustrak_http.server import HttpServer
 from rustrak_http.supervisor import Life
+
+if TYPE_CHECKING:
+    from rustrak_http.cli.meter import Meter
 
 _log = logging.getLogger("rustrak.serve")
 
@@ -43,6 +48,7 @@ def serve_http(
     threads: int,
     connections: int,
     trusted_proxy: str | None,
+    meter: "Meter | None" = None,
 ) -> int:
     """Serve until *life* is over, and finish what has begun; return the exit status.
 
@@ -52,13 +58,14 @@ def serve_http(
         server_name: ``waitress`` or ``granian``.
         processes: How many share the socket.
         connections: How many connections this process has open at most.
+        meter: Has requests counted, and ``/metrics`` answered; None for neither.
     """
     from rustrak_storage.keys import StoredKeyRing
 
     store = open_configured_store(place)
     spool = open_spool()
     keys = StoredKeyRing(store, directory=place.data_dir)
-    app = create_app(
+    app: Any = create_app(
         store,
         spool=spool,
         keys=keys,
@@ -66,6 +73,13 @@ def serve_http(
         limits=limits,
         worker_alive=lambda: workers_trouble([state() for state in worker_states]),
     )
+    lane: Lane = ExpressLane(keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid)
+    answering: Any = nullcontext()
+    if meter is not None:
+        figures = meter.figures(place, store, spool)
+        app = MeteredApp(app, meter.tallies, life.slot, figures=figures if meter.on_same_port else None)
+        lane = MeteredLane(lane, meter.tallies, life.slot)
+        answering = meter.answering(figures)
     server = server_class(server_name)(
         app,
         sock,
@@ -73,12 +87,12 @@ def serve_http(
         threads=threads,
         connections=connections,
         trusted_proxy=trusted_proxy,
-        lane=ExpressLane(keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid),
+        lane=lane,
         accepts_at_once=64 if processes == 1 else 1,
     )
     life.when_over(server.stop)
     settle_memory()
-    with _Housekeeping(spool.flush), _Housekeeping(keys.refresh):  # apart: a store may take its time
+    with answering, _Housekeeping(spool.flush), _Housekeeping(keys.refresh):  # apart: a store may take its time
         server.run(grace_s=GRACE_S, beat=life.beat)
     spool.close()
     keys.close()

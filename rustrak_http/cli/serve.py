@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
@@ -30,6 +30,9 @@ from rustrak_http.cli.welcome import announce, first_start
 from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, listen
 from rustrak_http.supervisor import Life, Role, Supervisor
 
+if TYPE_CHECKING:
+    from rustrak_http.cli.meter import Meter
+
 PROCESSES_DEFAULT = min(2, os.cpu_count() or 1)
 
 _LIMITS = Limits()
@@ -53,6 +56,9 @@ class Settings:
     limits: Limits
     spool_max_bytes: int
     spool_min_free_bytes: int
+    metrics: bool
+    metrics_host: str
+    metrics_port: int | None
 
 
 def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
@@ -101,6 +107,9 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
 @_bytes_option("--max-header-bytes", _LIMITS.header_bytes, "Largest header line of an envelope.")
 @_bytes_option("--spool-max-bytes", 1024 * _MIB, "Room for accepted events that wait.")
 @_bytes_option("--spool-min-free-bytes", 256 * _MIB, "Disk space that is left free.")
+@option("--metrics", is_flag=True, help="Answer /metrics on the same port, for Prometheus.")
+@option("--metrics-port", type=Integer(0, 65535), help="Answer /metrics on a port of its own; 0 takes a free one.")
+@option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of that port.")
 @json_option
 def serve(as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click calls it so
     """Run the server: HTTP, digest worker and database, in one command.
@@ -148,6 +157,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
     store.close()
 
     board = Board(settings.processes + settings.workers)
+    meter = _meter(settings, board)
     serve_http = partial(
         http.serve_http,
         place,
@@ -161,17 +171,18 @@ def run(settings: Settings, *, as_json: bool) -> None:
         threads=settings.threads,
         connections=-(-connections // settings.processes),
         trusted_proxy=settings.trusted_proxy,
+        meter=meter,
     )
     serving = Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2, silent_s=http.SILENT_S)
-    work = partial(_digest, place, sock, workers=settings.workers)
+    work = partial(_digest, place, sock, meter, workers=settings.workers)
     digesting = Role(
         name="digest", run=work, grace_s=digest.GRACE_S, silent_s=digest.SILENT_S, backoff_max_s=digest.BACKOFF_MAX_S
     )
     roles = [serving] * settings.processes + [digesting] * settings.workers
     settle_memory()
     hurried = Supervisor(roles, board).run(
-        started=partial(announce, place, url, here, first, as_json=as_json),
-        stopping=sock.close,
+        started=partial(announce, place, url, here, first, as_json=as_json, metrics_url=_metrics_url(meter, here)),
+        stopping=partial(_stop_listening, sock, meter),
     )
     if hurried:
         os._exit(128 + hurried)
@@ -206,9 +217,47 @@ def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
     return open_spool
 
 
-def _digest(place: Place, sock: socket.socket, life: Life, *, workers: int) -> int:
-    sock.close()  # else the port would be taken for as long as a batch takes after the others are gone
-    return digest.digest(place, life, workers=workers)
+def _digest(place: Place, sock: socket.socket, meter: "Meter | None", life: Life, *, workers: int) -> int:
+    _stop_listening(sock, meter)  # else the port would be taken for as long as a batch takes after the others are gone
+    return digest.digest(place, life, workers=workers, tallies=None if meter is None else meter.tallies)
+
+
+def _stop_listening(sock: socket.socket, meter: "Meter | None") -> None:
+    sock.close()
+    if meter is not None:
+        meter.close()
+
+
+def _meter(settings: Settings, board: Board) -> "Meter | None":
+    """Return what the processes share to be measured, None where nobody asked for that.
+
+    Raises:
+        ConfigurationError: the port is taken.
+    """
+    if not settings.metrics and settings.metrics_port is None:
+        return None
+    from rustrak_http.cli.meter import Meter
+    from rustrak_http.metrics import Child
+    from rustrak_http.tallies import Tallies
+
+    names = [f"http-{n}" for n in range(settings.processes)] + [f"digest-{n}" for n in range(settings.workers)]
+    return Meter(
+        tallies=Tallies(len(names)),
+        children=[Child(name=name, state=partial(board.state, slot)) for slot, name in enumerate(names)],
+        on_same_port=settings.metrics,
+        sock=None
+        if settings.metrics_port is None
+        else listen(settings.metrics_host, settings.metrics_port, option="--metrics-"),
+    )
+
+
+def _metrics_url(meter: "Meter | None", here: str) -> str | None:
+    if meter is None:
+        return None
+    if meter.sock is None:
+        return f"{here}/metrics"
+    host, port = meter.sock.getsockname()[:2]
+    return f"{local_url(host, port)}/metrics"
 
 
 def _raise_file_limit() -> int:

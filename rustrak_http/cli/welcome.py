@@ -38,7 +38,9 @@ def first_start(store: Maintenance) -> First | None:
     return None if made is None else First(project=made[0], token=token)
 
 
-def announce(place: Place, url: str, here: str, first: First | None, *, as_json: bool) -> None:
+def announce(
+    place: Place, url: str, here: str, first: First | None, *, as_json: bool, metrics_url: str | None = None
+) -> None:
     """Print where everything is and, once in a database's life, what an application and a reader need."""
     facts: dict[str, Any] = {
         "data_dir": str(place.data_dir),
@@ -46,6 +48,8 @@ def announce(place: Place, url: str, here: str, first: First | None, *, as_json:
         "url": url,
         "local_url": here,
     }
+    if metrics_url is not None:
+        facts["metrics_url"] = metrics_url
     dsn = None if first is None else dsn_text(first.project, url)
     if as_json:
         if first is not None and dsn is not None:
@@ -56,7 +60,9 @@ def announce(place: Place, url: str, here: str, first: First | None, *, as_json:
         f"Rustrak {_version()}\n"
         f"  data       {facts['data_dir']}\n"
         f"  database   {facts['database']}\n"
-        f"  URL        {facts['url']}" + ("" if url == here else f"\n  listens at {here}")
+        f"  URL        {facts['url']}"
+        + ("" if url == here else f"\n  listens at {here}")
+        + ("" if metrics_url is None else f"\n  metrics    {metrics_url}")
     )
     if first is None:
         click.echo(

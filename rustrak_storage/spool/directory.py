@@ -133,6 +133,10 @@ class DirectorySpool(Spool, EagerIntake):
         """Return how many events of a project wait behind *positions*, by day of receipt in UTC."""
         return self._survey.queued(project_id, positions)
 
+    def waiting(self) -> int:
+        """Return how many events wait, over all lanes, as far as the readers have noted."""
+        return self._survey.waiting()
+
     def check(self) -> None:
         """Return if the spool could accept now.
 

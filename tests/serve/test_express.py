@@ -131,7 +131,8 @@ def outcome(served: Served, wire: bytes) -> tuple[int, dict[str, str], Any]:
 
 def answered(served: Served, request: Request) -> Any:
     status, headers, body = served.ask(request.wire())
-    plain = {name: value for name, value in headers.items() if name != "date"}
+    assert headers["x-request-id"]
+    plain = {name: value for name, value in headers.items() if name not in {"date", "x-request-id"}}
     return status, plain, (json.loads(body) if body and request.event_hex else bool(body))
 
 
@@ -175,6 +176,16 @@ def test_what_is_refused_is_refused_alike(make: Callable[..., Served], wire: byt
     assert body == outcome(make(express=False), wire)[2]
     assert lane.lane.taken == 0
     assert outcome(lane, post(event()))[0] == 200
+
+
+@pytest.mark.parametrize("express", [True, False])
+def test_a_request_keeps_its_id(make: Callable[..., Served], express: bool) -> None:
+    """The id that a proxy gave a request comes back; one that would break a header does not, nor one without."""
+    served = make(express=express)
+    assert served.ask(post(event(1), "X-Request-Id: proxy-7"))[1]["x-request-id"] == "proxy-7"
+    made = [served.ask(post(event(2), *odd))[1]["x-request-id"] for odd in ([], [], ["X-Request-Id: a b"])]
+    assert len(set(made)) == 3
+    assert "a b" not in made
 
 
 def test_requests_on_one_connection_are_answered_in_order(make: Callable[..., Served]) -> None:
