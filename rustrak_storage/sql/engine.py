@@ -184,7 +184,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -8000")
     cursor.execute("PRAGMA temp_store = MEMORY")
-    cursor.execute("PRAGMA wal_autocheckpoint = 2000")
+    cursor.execute("PRAGMA wal_autocheckpoint = 8000")
     cursor.execute("PRAGMA journal_size_limit = 67108864")
     cursor.close()
 
