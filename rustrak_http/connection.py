@@ -233,7 +233,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         try:
             self.service()
         except Exception:
-            self.logger.exception("answering a request failed")
+            self.logger.exception("request_failed")
             self.will_close = True
             self.wake()
 

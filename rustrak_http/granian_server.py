@@ -143,7 +143,7 @@ class _OnSocket(Server):
 
     def _init_shared_socket(self) -> None:
         holder: Any = _granian.SocketHolder
-        # Not socket.dup(), which makes a socket blocking for a moment: siblings have the same one, and would block in it.
+        # Not socket.dup(), which makes a socket blocking for a moment: siblings have the same one, and would block.
         self._shd = holder(os.dup(self._opened.fileno()), False, BACKLOG)  # noqa: FBT003 - not a Unix one
         self._sfd = self._shd.get_fd()
 
@@ -357,7 +357,7 @@ def _call(app: WsgiApp, environ: dict[str, Any]) -> tuple[int, list[tuple[str, s
         status, headers = said[0]
         return int(status[:3]), [(name.lower(), value) for name, value in headers], body
     except Exception:  # noqa: BLE001 - the last to see it
-        _log.exception("answering a request failed")
+        _log.exception("request_failed")
         return (
             500,
             [*_HEADERS, (_REQUEST_ID, request_id(None))],

@@ -117,7 +117,7 @@ class Door:
             self._count(shed(accepted, reason=error.reason))
             raise
         except (SpoolUnavailableError, StoreUnavailableError) as error:
-            _log.error("events are refused: %s", error)
+            _log.error("events_refused reason=%s", error)
             raise OverloadError(
                 "events cannot be kept just now; see /health/ready", retry_after_s=_OUTAGE_RETRY_S, reason="unavailable"
             ) from error

@@ -115,7 +115,7 @@ class Metrics:
             except Exception as error:  # noqa: BLE001 - the other figures are wanted most when something fails
                 failed[-1] = ({"section": name}, 1)
                 reason = str(error) if isinstance(error, RustrakError) else type(error).__name__
-                _log.warning("metrics_incomplete section=%s reason=%r", name, reason)
+                _log.warning("metrics_incomplete section=%s reason=%s", name, reason)
         out.gauge("rustrak_scrape_failed", "Whether a section of these figures could not be had.", failed)
         return out.text()
 

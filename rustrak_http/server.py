@@ -154,7 +154,7 @@ def _bound(address: tuple[str, int], *, family: int, dual: bool) -> socket.socke
     while True:
         try:
             sock = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-            sock.setblocking(False)  # here, before processes share it: whether it blocks is one thing for all of them
+            sock.settimeout(0)  # here, before processes share it: whether it blocks is one thing for all of them
             return sock
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:

@@ -151,7 +151,7 @@ class Supervisor:
         try:
             pid = os.fork()
         except OSError as error:  # no processes or memory left: try again later
-            _log.error("%s cannot be started: %s", member.role.name, error)
+            _log.error("child_not_started child=%s reason=%s", member.role.name, error)
             os.close(until_eof)
             member.end_life()
             self._postpone(member)
@@ -172,7 +172,7 @@ class Supervisor:
             _name_process(f"rustrak-{member.role.name}")
             status = member.role.run(Life(self._board, member.slot, until_eof))
         except BaseException:  # noqa: BLE001 - the last to see it; the parent starts another
-            _log.exception("%s failed", member.role.name)
+            _log.exception("child_failed child=%s", member.role.name)
         finally:
             with contextlib.suppress(Exception):
                 logging.shutdown()
@@ -188,7 +188,7 @@ class Supervisor:
             if pid:
                 self._bury(member)
                 _log.error(
-                    "%s ended with status %s; it is started again in %.1f s",
+                    "child_ended child=%s status=%s again_in_s=%.1f",
                     member.role.name,
                     os.waitstatus_to_exitcode(status),
                     member.due - time.monotonic(),
@@ -205,7 +205,7 @@ class Supervisor:
             elif member.silent_since is None:
                 member.silent_since = now
             elif now - member.silent_since >= min(_SURE_AFTER_S, member.role.silent_s):
-                _log.error("%s has given no sign of life for %.0f s and is killed", member.role.name, silent_s)
+                _log.error("child_killed child=%s reason=no sign of life for %.0f s", member.role.name, silent_s)
                 member.silent_since = None
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(member.pid, signal.SIGKILL)
@@ -256,7 +256,8 @@ class Supervisor:
     def _kill(self, member: _Member) -> None:
         if member.pid is not None:
             _log.warning(
-                "%s did not stop in time and is killed; what it had not committed is done again", member.role.name
+                "child_killed child=%s reason=did not stop in time; what it had not committed is done again",
+                member.role.name,
             )
             os.kill(member.pid, signal.SIGKILL)
             os.waitpid(member.pid, 0)

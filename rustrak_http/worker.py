@@ -276,7 +276,7 @@ class DigestWorker:
         lane.poisons_in_a_row += 1
         for event in events:
             _logger.error(
-                "event_quarantined project=%s event=%s bytes=%d why=%r",
+                "event_quarantined project=%s event=%s bytes=%d reason=%s",
                 event.project_id,
                 event.event_id.hex,
                 len(event.payload),

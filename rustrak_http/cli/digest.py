@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 
 from rustrak_core.errors import RustrakError
+from rustrak_http.cli.logs import tell_repeats
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place
 from rustrak_http.pulse import Pulse
@@ -42,11 +43,16 @@ def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = 
     os.nice(_NICENESS)
     stop = threading.Event()
     life.when_over(stop.set)
-    pulse = Pulse(life.beat, stuck_s=STUCK_S)
+
+    def beat(trouble: str) -> None:
+        life.beat(trouble)
+        tell_repeats()
+
+    pulse = Pulse(beat, stuck_s=STUCK_S)
     pulse.trouble = "starting"
 
-    def heartbeat(beat: Beat) -> None:
-        pulse.trouble = beat.trouble or ""
+    def heartbeat(sign: Beat) -> None:
+        pulse.trouble = sign.trouble or ""
 
     def recorded(events: int) -> None:
         if tallies is not None:
@@ -56,7 +62,7 @@ def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = 
         try:
             store = open_store(place.database_url)
         except RustrakError as error:
-            _log.error("%s", error)
+            _log.error("worker_not_started reason=%s", error)
             return 1
         with closing(store), closing(DirectorySpoolReader(place.spool_dir, readers=workers)) as reader:
             settle_memory()

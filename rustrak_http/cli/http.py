@@ -12,6 +12,7 @@ from rustrak_core.errors import ConfigurationError
 from rustrak_core.receive import Limits
 from rustrak_http.app import create_app
 from rustrak_http.board import ChildState
+from rustrak_http.cli.logs import tell_repeats
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place, open_configured_store
 from rustrak_http.express import ExpressLane, Lane
@@ -92,7 +93,12 @@ def serve_http(
     )
     life.when_over(server.stop)
     settle_memory()
-    with answering, _Housekeeping(spool.flush), _Housekeeping(keys.refresh):  # apart: a store may take its time
+    with (
+        answering,
+        _Housekeeping(tell_repeats),
+        _Housekeeping(spool.flush),
+        _Housekeeping(keys.refresh),
+    ):  # apart: a store may take its time
         server.run(grace_s=GRACE_S, beat=life.beat)
     spool.close()
     keys.close()
@@ -152,4 +158,4 @@ class _Housekeeping:
             try:
                 self._chore()
             except Exception:  # noqa: BLE001 - it is logged, and tried again
-                _log.exception("housekeeping failed; it goes on")
+                _log.exception("housekeeping_failed")

@@ -13,7 +13,7 @@ from rustrak_core.errors import ConfigurationError
 from rustrak_core.receive import Limits
 from rustrak_http.board import Board
 from rustrak_http.cli import digest
-from rustrak_http.cli.logs import log_to_stderr
+from rustrak_http.cli.logs import FORMATS, log_to_stderr
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import (
     Integer,
@@ -110,8 +110,15 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
 @option("--metrics", is_flag=True, help="Answer /metrics on the same port, for Prometheus.")
 @option("--metrics-port", type=Integer(0, 65535), help="Answer /metrics on a port of its own; 0 takes a free one.")
 @option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of that port.")
+@option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="Lines on standard error: JSON, or key=value.",
+)
 @json_option
-def serve(as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click calls it so
+def serve(as_json: bool, log_format: str, **options: Any) -> None:  # noqa: FBT001 - click calls it so
     """Run the server: HTTP, digest worker and database, in one command.
 
     On an empty database it makes a project and an API token, and prints both, once.
@@ -123,7 +130,7 @@ def serve(as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click calls 
         items=options.pop("max_items"),
         header_bytes=options.pop("max_header_bytes"),
     )
-    log_to_stderr()
+    log_to_stderr(log_format)
     run(Settings(limits=limits, **options), as_json=as_json)
 
 

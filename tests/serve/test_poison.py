@@ -77,7 +77,7 @@ def test_poison_costs_itself_only(tmp_path: Path, how: str) -> None:
         served.wait_for(served.is_ready, "readiness")
         assert served.stop() == 0
     text = served.stderr.read_text()
-    assert text.count("event_quarantined") == 1
+    assert sum("event_quarantined" in line for line in text.splitlines()) == 1
     assert "POISON" not in text
 
 

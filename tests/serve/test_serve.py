@@ -268,7 +268,7 @@ def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
     problems = [json.loads(line) for line in served.stderr.read_text().splitlines()]
     ends = [problem["message"] for problem in problems if problem["logger"] == "rustrak.supervisor"]
     assert len(ends) >= 2
-    assert all("status -9" in end for end in ends)
+    assert all("status=-9" in end for end in ends)
 
 
 def test_a_killed_http_process_is_started_again(tmp_path: Path) -> None:

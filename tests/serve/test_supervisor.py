@@ -174,7 +174,7 @@ def test_a_second_signal_kills_them_at_once(start: Callable[..., Parent]) -> Non
     assert not alive(pid)
 
 
-@pytest.mark.parametrize(("role", "text"), [("dying", "ended with status 3"), ("broken", "broken on purpose")])
+@pytest.mark.parametrize(("role", "text"), [("dying", "status=3"), ("broken", "broken on purpose")])
 def test_starts_again_what_dies(start: Callable[..., Parent], role: str, text: str) -> None:
     """A child that dies is started again, each time a little later, and each time it is said."""
     parent = start(role)
@@ -200,7 +200,7 @@ def test_kills_and_starts_again_what_falls_silent(start: Callable[..., Parent]) 
     parent = start("hanging", "beating")
     parent.wait_for("up", "hanging", count=2)
     assert parent.told("up", "hanging")[1]["restarts"] == 1
-    assert "hanging has given no sign of life" in parent.errors.read_text()
+    assert "child_killed child=hanging reason=no sign of life" in parent.errors.read_text()
     parent.process.kill()
     assert len(parent.told("up", "beating")) == 1
     os.kill(parent.told("up", "hanging")[-1]["pid"], signal.SIGKILL)
