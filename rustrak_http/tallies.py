@@ -4,6 +4,7 @@ A slot outlives the process that writes it, so that its successor goes on counti
 and gone with the last of them.
 """
 
+import functools
 import mmap
 import threading
 from bisect import bisect_left
@@ -23,6 +24,13 @@ _REQUESTS = _MICROS + 1
 _DIGESTED = _REQUESTS + len(KINDS) * len(STATUSES)
 _BATCHES = _DIGESTED + 1
 _WORDS = _BATCHES + 1
+
+
+@functools.lru_cache(maxsize=1024)
+def _word(kind: str, status: int) -> int:
+    """Return which word of a slot counts requests of a kind and status."""
+    told = "429" if status == 429 else f"{min(max(status // 100, 2), 5)}xx"
+    return _REQUESTS + KINDS.index(kind) * len(STATUSES) + STATUSES.index(told)
 
 
 @attrs.frozen(kw_only=True)
@@ -55,15 +63,16 @@ class Tallies:
     def accepted(self, slot: int, seconds: float) -> None:
         """Count a request that was accepted, and took so long."""
         at = slot * _WORDS
+        bucket, micros = at + bisect_left(BOUNDS_S, seconds), int(seconds * 1e6 + 0.5)
         with self._lock:
-            self._words[at + bisect_left(BOUNDS_S, seconds)] += 1
-            self._words[at + _MICROS] += max(0, round(seconds * 1e6))
+            self._words[bucket] += 1
+            self._words[at + _MICROS] += micros
 
     def requested(self, slot: int, kind: str, status: int) -> None:
         """Count a request of one of `KINDS` by the status of its answer."""
-        number = STATUSES.index("429" if status == 429 else f"{min(max(status // 100, 2), 5)}xx")
+        at = slot * _WORDS + _word(kind, status)
         with self._lock:
-            self._words[slot * _WORDS + _REQUESTS + KINDS.index(kind) * len(STATUSES) + number] += 1
+            self._words[at] += 1
 
     def digested(self, slot: int, events: int) -> None:
         """Count a batch of so many events that is recorded."""
