@@ -25,6 +25,7 @@ class Lane:
     """A lane as the worker sees it.
 
     Attributes:
+        position: How far it is recorded.
         attempt: Where it notes what it is at.
         max_events: How many events to read at once.
         tries: How often the next record was tried in vain; it is read alone then.
@@ -34,6 +35,7 @@ class Lane:
     """
 
     position: SpoolPosition | None
+    name: str
     attempt: Attempt
     max_events: int
     tries: int = 0
@@ -44,19 +46,31 @@ class Lane:
     @classmethod
     def met(cls, name: str, position: SpoolPosition | None, attempt: Attempt, *, max_events: int) -> Self:
         """Return the lane *name*, recorded up to *position*, and what is suspected after *attempt*'s last."""
-        lane = cls(position=position, attempt=attempt, max_events=max_events)
-        tried = attempt.last()
-        if tried is not None and tried.start == position:
-            lane._suspect(tried)
-            if tried.stage is not Stage.RESTING:
-                _logger.error(
-                    "worker_did_not_survive lane=%s stage=%s records=%d tries=%d",
-                    name,
-                    tried.stage.name.lower(),
-                    tried.records,
-                    lane.tries,
-                )
+        lane = cls(name=name, position=position, attempt=attempt, max_events=max_events)
+        lane.learn()
         return lane
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether the next record, or one that follows soon, is suspected."""
+        return self.tries > 0 or self.before_suspect is not None
+
+    def learn(self) -> None:
+        """Suspect whatever the last attempt at what comes next did not survive."""
+        tried = self.attempt.last()
+        if tried is None or tried.start != self.position:
+            return
+        self._suspect(tried)
+        if tried.stage is not Stage.RESTING:
+            _logger.error(
+                "digesting_not_survived lane=%s stage=%s records=%d index=%d tries=%d",
+                self.name,
+                tried.stage.name.lower(),
+                tried.records,
+                tried.index,
+                self.tries,
+            )
+            self.let_go()
 
     @property
     def limit(self) -> int:

@@ -22,6 +22,7 @@ from rustrak_core.errors import MalformedEventError, SpoolUnavailableError, Stal
 from rustrak_core.ports import SpooledBatch, SpoolReader, Stage, Store
 from rustrak_http.lane import Lane
 from rustrak_http.quarantine import quarantined, undigested
+from rustrak_http.rehearsal import Rehearsal
 
 _logger = logging.getLogger("rustrak.worker")
 
@@ -60,6 +61,7 @@ class DigestWorker:
         heartbeat: Called about once a second while it runs, also while it waits; not while it digests or records.
         progress: Called with what comes next, for each event that is digested, and whenever it has come further.
         recorded: Called after each batch with the number of its events.
+        rehearsal: Has events digested in another process first, while that is wise; None where that must not be.
         digesting: For tests.
     """
 
@@ -71,6 +73,7 @@ class DigestWorker:
         heartbeat: Callable[[Beat], None] | None = None,
         progress: Callable[[Stage], None] = lambda _: None,
         recorded: Callable[[int], None] = lambda _: None,
+        rehearsal: Rehearsal | None = None,
         clock: Callable[[], datetime] = ambient.utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         digesting: Callable[[AcceptedEvent], Digested] = digest,
@@ -82,6 +85,7 @@ class DigestWorker:
         self._heartbeat = heartbeat
         self._progress = progress
         self._count = recorded
+        self._rehearsal = rehearsal
         self._clock = clock
         self._monotonic = monotonic
         self._digest = digesting
@@ -158,6 +162,8 @@ class DigestWorker:
             self._reader.forget(position)
         lane = Lane.met(name, position, self._reader.attempt(name), max_events=self._max_events)
         self._lanes[name] = lane
+        if lane.is_suspicious and self._rehearsal is not None:
+            self._rehearsal.be_careful()
         return lane
 
     def _take(self, lane: Lane, batch: SpooledBatch, waits: list[datetime]) -> int:
@@ -175,6 +181,9 @@ class DigestWorker:
         if len(accepted) >= lane.max_events or sum(len(event.payload) for event in accepted) > self._max_bytes // 2:
             waits.append(accepted[0].received_at)
         lane.begin(len(batch.accepted))
+        if self._rehearsal is not None and self._rehearsal.is_wanted and not self._rehearsal.survives(lane, batch):
+            lane.learn()
+            return 0
         try:
             events, invalid = digest_all(self._noting(lane, batch), digesting=self._digest_safely)
             self._record(lane, batch, events, invalid)

@@ -10,6 +10,7 @@ from rustrak_http.cli.logs import tell_repeats
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place
 from rustrak_http.pulse import Pulse
+from rustrak_http.rehearsal import Rehearsal
 from rustrak_http.supervisor import Life
 from rustrak_http.tallies import Tallies
 from rustrak_http.worker import Beat, DigestWorker
@@ -66,6 +67,13 @@ def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = 
             return 1
         with closing(store), closing(DirectorySpoolReader(place.spool_dir, readers=workers)) as reader:
             settle_memory()
-            worker = DigestWorker(store, reader, heartbeat=heartbeat, progress=pulse.step, recorded=recorded)
+            worker = DigestWorker(
+                store,
+                reader,
+                heartbeat=heartbeat,
+                progress=pulse.step,
+                recorded=recorded,
+                rehearsal=Rehearsal(stuck_s=STUCK_S),
+            )
             worker.run(stop)
     return 0

@@ -1,6 +1,10 @@
 """Poison: an event that no digester survives costs itself only, and is kept with its payload."""
 
+import errno
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -19,6 +23,7 @@ from rustrak_core.errors import SpoolUnavailableError, StoreUnavailableError
 from rustrak_core.ports import Stage, Store
 from rustrak_http.lane import MAX_TRIES, POISON_ALARM
 from rustrak_http.pulse import Pulse
+from rustrak_http.rehearsal import Rehearsal
 from rustrak_http.worker import DigestWorker
 from rustrak_storage.factory import open_store
 from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader, QuarantineFolder
@@ -42,7 +47,10 @@ class House:
         self.quarantine = QuarantineFolder(folder)
         self.poison: set[int] = set()
         self.poison_to_record: set[int] = set()
+        self.endless: set[int] = set()
         self.crashes = 0
+        self.rehearsal: Rehearsal | None = None
+        self._pid = os.getpid()
 
     def close(self) -> None:
         self.spool.close()
@@ -69,14 +77,19 @@ class House:
 
     def _digest(self, event: AcceptedEvent) -> Digested:
         if event.event_id.int in self.poison:
+            if os.getpid() != self._pid:
+                os.kill(os.getpid(), signal.SIGKILL)
             raise Crash
+        if event.event_id.int in self.endless and os.getpid() != self._pid:
+            while True:
+                time.sleep(0.01)
         return digest(event)
 
     def work(self, *, lives: int = 100, settle: bool = True) -> int:
         """Let workers live and die until nothing waits; return how many it took."""
         for life in range(1, lives + 1):
             reader = DirectorySpoolReader(self.folder)
-            worker = DigestWorker(_Deadly(self), reader, digesting=self._digest)
+            worker = DigestWorker(_Deadly(self), reader, digesting=self._digest, rehearsal=self.rehearsal)
             try:
                 while worker.run_once() or worker._moved:
                     pass
@@ -307,6 +320,81 @@ class TestGivingBack:
 
 def _crash(*_: Any) -> None:
     raise Crash
+
+
+class TestRehearsal:
+    """For a while after a crash, events are digested in another process first, whose end costs little."""
+
+    @pytest.fixture
+    def house(self, house: House) -> House:
+        house.rehearsal = Rehearsal(stuck_s=10, digesting=house._digest)
+        return house
+
+    def test_a_flood_of_poison_costs_one_crash(self, house: House) -> None:
+        """However many follow the first, they end copies of the worker only; each is tried three times, as ever."""
+        house.poison = set(range(2, 100, 3))
+        house.accept(*range(1, 101))
+        house.work()
+        assert house.crashes == 1
+        assert {UUID(entry.event_id).int for entry in house.quarantine.entries()} == house.poison
+        assert (house.counted(Outcome.STORED), house.received()) == (100 - len(house.poison), 100)
+
+    def test_an_event_that_never_ends(self, house: House) -> None:
+        """A copy that is stuck is ended, and that is a try too."""
+        house.rehearsal = Rehearsal(stuck_s=0.2, digesting=house._digest)
+        house.rehearsal.be_careful()
+        house.endless = {3}
+        house.accept(3)
+        house.work()
+        assert (house.crashes, house.counted(Outcome.STORED), house.counted(Outcome.QUARANTINED)) == (0, 0, 1)
+
+    def test_a_slow_batch_is_not_stuck(self, house: House) -> None:
+        """Each event has its time: a batch of many that takes longer is digested."""
+        real = house._digest
+
+        def slow(event: AcceptedEvent) -> Digested:
+            time.sleep(0.1)
+            return real(event)
+
+        house.rehearsal = Rehearsal(stuck_s=2.0, digesting=slow)
+        house.rehearsal.be_careful()
+        house.accept(*range(1, 31))
+        house.work()
+        assert (house.counted(Outcome.STORED), house.counted(Outcome.QUARANTINED)) == (30, 0)
+
+    def test_only_for_a_while(self) -> None:
+        """It begins when an event has ended a process, and is over some time after the last."""
+        clock = iter([0.0, 0.0, 59.0, 61.0])
+        rehearsal = Rehearsal(stuck_s=1, careful_s=60, monotonic=lambda: next(clock))
+        told = [rehearsal.is_wanted]
+        rehearsal.be_careful()
+        told += [rehearsal.is_wanted, rehearsal.is_wanted]
+        assert told == [False, True, False]
+
+    def test_what_only_fails_is_no_end(self, house: House) -> None:
+        """An event on which digesting raises survives the rehearsal."""
+        house.rehearsal = Rehearsal(stuck_s=2.0, digesting=_fail)
+        house.rehearsal.be_careful()
+        house.accept(1)
+        house.work()
+        assert (house.counted(Outcome.STORED), house.quarantine.entries()) == (1, [])
+
+    def test_without_a_process_to_spare(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no process can be started, events are digested without rehearsal."""
+
+        def fork() -> int:
+            raise BlockingIOError(errno.EAGAIN, "no more processes")
+
+        monkeypatch.setattr(os, "fork", fork)
+        assert house.rehearsal is not None
+        house.rehearsal.be_careful()
+        house.accept(1, 2)
+        house.work()
+        assert house.counted(Outcome.STORED) == 2
+
+
+def _fail(_: AcceptedEvent) -> Digested:
+    raise RecursionError
 
 
 class TestPulse:

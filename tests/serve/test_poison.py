@@ -82,6 +82,21 @@ def test_poison_costs_itself_only(tmp_path: Path, how: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_flood_of_poison(tmp_path: Path) -> None:
+    """Whoever sends poison goes on; what others send is stored meanwhile, and soon."""
+    with Served(tmp_path / "data") as served:
+        for event_id in new_ids(60):
+            assert served.send(uuid4(), message="POISON-segfault") == 200
+            assert served.send(event_id, **exception("FineError")) == 200
+        served.wait_for(lambda: day(served)["queued"] == 0, "end of the queue", within_s=60)
+        numbers = day(served)
+        assert (numbers["stored"], numbers["quarantined"], numbers["received"]) == (60, 60, 120)
+        assert len(in_quarantine(served)) == 60
+        assert served.stop() == 0
+    assert served.stderr.read_text().count("child_ended") <= 12
+
+
+@pytest.mark.slow
 def test_retry_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event is given back to a server that runs, and mended meanwhile; its count moves with it."""
     import subprocess
