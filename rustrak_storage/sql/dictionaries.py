@@ -18,7 +18,7 @@ from rustrak_storage.sql.payloads import Dictionary
 
 _TABLE = schema.dictionary
 _STEPS = (1, 31, 127)
-"""Every how-manieth payload is a sample: all of the first, then fewer. Odd numbers, so that no kind of event is always left out."""
+"""Every how-manieth payload is a sample: all of the first, then fewer. Primes, so that kinds that take turns come."""
 
 _SAMPLES = 500
 """How many are trained from, some 2 MB and a tenth of a second."""
