@@ -76,7 +76,7 @@ class Sources:
 
 
 class Metrics:
-    """Gathers the figures. Thread-safe; asked again within a second, it answers the same."""
+    """Gathers the figures. Thread-safe; asked again within a second, or while it gathers, it answers the same."""
 
     def __init__(self, sources: Sources, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._from = sources
@@ -90,11 +90,15 @@ class Metrics:
 
         What cannot be had just now, as while the database is away, is left out, and said by ``rustrak_scrape_failed``.
         """
-        with self._lock:
+        if not self._lock.acquire(blocking=not self._text):  # a database may take its time, and many may ask
+            return self._text
+        try:
             if self._monotonic() - self._gathered_at >= _FRESH_S:
                 self._text = self._gather()
                 self._gathered_at = self._monotonic()
             return self._text
+        finally:
+            self._lock.release()
 
     def _gather(self) -> str:
         out = Exposition()

@@ -1,7 +1,9 @@
 """`/metrics`: what Prometheus' own parser reads in it, and that it tells no secrets."""
 
+import itertools
 import multiprocessing
 import re
+import threading
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -164,6 +166,30 @@ def test_a_flood_of_scrapes_is_one(sources: Sources) -> None:
     for now in (0.0, 0.5, 0.9, 1.1, 1.2):  # noqa: B007 - the clock reads it
         metrics.text()
     assert asked == 2
+
+
+def test_a_slow_database_holds_one_scrape(sources: Sources) -> None:
+    """While figures are gathered, whoever else asks gets the last ones at once, and no thread waits."""
+    gathering, go_on = threading.Event(), threading.Event()
+    slow = False
+
+    def size() -> int:
+        if slow:
+            gathering.set()
+            assert go_on.wait(30)
+        return 1
+
+    clock = itertools.count(step=10)
+    metrics = Metrics(attrs.evolve(sources, store_bytes=size), monotonic=lambda: float(next(clock)))
+    before = metrics.text()
+    slow = True
+    thread = threading.Thread(target=metrics.text)
+    thread.start()
+    assert gathering.wait(30)
+    assert metrics.text() == before
+    go_on.set()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_the_page_names_them_all(sources: Sources) -> None:
