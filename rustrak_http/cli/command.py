@@ -73,6 +73,7 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         "token": ("rustrak_http.cli.token:token", "Create, list and delete API tokens."),
         "issues": ("rustrak_http.cli.issues:issues", "List issues."),
         "event": ("rustrak_http.cli.event:event", "Show an event with its stack trace."),
+        "stats": ("rustrak_http.cli.stats:stats", "Show what became of every event, day by day."),
         "quarantine": (
             "rustrak_http.cli.quarantine:quarantine",
             "Look into events that could not be digested, give them back, or remove them.",

@@ -1,13 +1,13 @@
 """``/api/projects/{project_id}/stats``: what became of every event, day by day."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import attrs
 import falcon
 
-from rustrak_core.accepted import Count, Outcome
+from rustrak_core.accepted import Count, Outcome, SpoolPosition
 from rustrak_core.ports import CounterStore, Ledger, Spool
 from rustrak_core.project import ProjectId
 from rustrak_http.answers import answer
@@ -18,6 +18,14 @@ _RANGE_DAYS = 30
 _TRIES = 5
 EVENT_CATEGORIES = frozenset({"default", "error", "security"})
 _OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED})
+
+
+class Queue(Protocol):
+    """What can tell how many events wait, as a spool can."""
+
+    def queued(self, project_id: ProjectId, positions: Sequence[SpoolPosition]) -> dict[dt.date, int]:
+        """See `rustrak_core.ports.Spool.queued`."""
+        ...
 
 
 @attrs.define(kw_only=True)
@@ -42,36 +50,46 @@ class StatsResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         """Answer with a row for each day that has anything, the newest first."""
         project = _project_id(project_id)
-        since, until = _range(day(req, "since"), day(req, "until"), self._clock().astimezone(dt.UTC).date())
-        ledger, queued = self._read(project, since, until)
-        days = _by_day(ledger.counts)
-        for date, number in queued.items():
-            if since <= date <= until and number:
-                days.setdefault(date, _Day()).queued = number
-        answer(resp, {"data": [_to_json(date, days[date]) for date in sorted(days, reverse=True)]})
+        since, until = day_range(day(req, "since"), day(req, "until"), self._clock().astimezone(dt.UTC).date())
+        answer(resp, {"data": stats_rows(self._store, self._spool, project, since=since, until=until)})
 
-    def _read(self, project: ProjectId, since: dt.date, until: dt.date) -> tuple[Ledger, dict[dt.date, int]]:
-        """Return the counters, and how many events wait behind the positions that were read with them.
 
-        Between the two the worker may record a batch and remove its file, so that those events would be in neither: the
-        counters are read again until the positions stand still, a few times at most.
-        """
-        ledger = self._store.ledger(project, since=since, until=until)
-        if self._spool is None:
-            return ledger, {}
-        queued = self._spool.queued(project, ledger.positions)
-        for _ in range(_TRIES):
-            again = self._store.ledger(project, since=since, until=until)
-            if again.positions == ledger.positions:
-                break
-            ledger, queued = again, self._spool.queued(project, again.positions)
-        return ledger, queued
+def stats_rows(
+    store: CounterStore, spool: Queue | None, project: ProjectId, *, since: dt.date, until: dt.date
+) -> list[dict[str, Any]]:
+    """Return a row for each day from *since* to *until* that has anything, the newest first; see API.md, Projects."""
+    ledger, queued = _read(store, spool, project, since, until)
+    days = _by_day(ledger.counts)
+    for date, number in queued.items():
+        if since <= date <= until and number:
+            days.setdefault(date, _Day()).queued = number
+    return [_to_json(date, days[date]) for date in sorted(days, reverse=True)]
+
+
+def _read(
+    store: CounterStore, spool: Queue | None, project: ProjectId, since: dt.date, until: dt.date
+) -> tuple[Ledger, dict[dt.date, int]]:
+    """Return the counters, and how many events wait behind the positions that were read with them.
+
+    Between the two the worker may record a batch and remove its file, so that those events would be in neither: the
+    counters are read again until the positions stand still, a few times at most.
+    """
+    ledger = store.ledger(project, since=since, until=until)
+    if spool is None:
+        return ledger, {}
+    queued = spool.queued(project, ledger.positions)
+    for _ in range(_TRIES):
+        again = store.ledger(project, since=since, until=until)
+        if again.positions == ledger.positions:
+            break
+        ledger, queued = again, spool.queued(project, again.positions)
+    return ledger, queued
 
 
 _project_id = project_id  # falcon gives path parameters by name, and that name is taken within the methods
 
 
-def _range(since: dt.date | None, until: dt.date | None, today: dt.date) -> tuple[dt.date, dt.date]:
+def day_range(since: dt.date | None, until: dt.date | None, today: dt.date) -> tuple[dt.date, dt.date]:
     """Return the first and the last day asked for, today and 30 days by default; the last may come before the first."""
     until = until or max(today, since or today)
     return since or dt.date.fromordinal(max(1, until.toordinal() - _RANGE_DAYS + 1)), until
