@@ -15,6 +15,7 @@ nox.options.error_on_missing_interpreters = False
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = ("rustrak_core", "rustrak_storage", "rustrak_http")
 PROJECT = ".[postgres,mariadb,fast]"
+FAULTS = ("-rA", "tests/faults", "tests/spool", "tests/serve/test_poison.py")
 QUICK = ("-n", "auto", "-m", "not slow and not e2e")
 
 
@@ -89,6 +90,13 @@ def bench(session: nox.Session) -> None:
     """Measure: accepted and digested events a second, latencies, memory, bytes an event; a table and JSON."""
     session.install("-e", PROJECT, *groups("test"))
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, cut, fill, flood and break, in long rounds; nothing acknowledged may be lost or counted twice."""
+    session.install("-e", PROJECT, *groups("test"))
+    session.run("pytest", *(session.posargs or FAULTS))
 
 
 @nox.session
