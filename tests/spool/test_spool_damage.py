@@ -256,18 +256,20 @@ class TestFailingDisk:
 WRITER = textwrap.dedent("""
     import os, sys, threading
     from pathlib import Path
-    from rustrak_core.project import ProjectId
-from rustrak_storage.spool import DirectorySpool
+    from rustrak_storage.spool import DirectorySpool
     from tests.spool.helpers import accepted
     spool = DirectorySpool(Path(sys.argv[1]), min_free_bytes=1, segment_bytes=20_000)
+    told = threading.Semaphore(0)
     def run(thread):
         for number in range(10_000):
             spool.accept(accepted(thread * 100_000 + number, size=300))
             os.write(1, b"%d\\n" % (thread * 100_000 + number))
+            told.release()
     for thread in range(8):
         threading.Thread(target=run, args=(thread,), daemon=True).start()
     if sys.argv[2] == "exit":
-        threading.Event().wait(0.3)
+        for _ in range(200):
+            told.acquire()
         os._exit(0)
     threading.Event().wait()
 """)
@@ -287,6 +289,7 @@ def test_a_killed_writer_loses_nothing_acknowledged(directory: Path, how: str) -
     writer.stdout.close()
     writer.wait(10)
     acknowledged = {int(line) for line in lines if line.endswith(b"\n")}
+    assert len(acknowledged) >= 200, "the writer ended before its time"
     spool = DirectorySpool(directory, min_free_bytes=FREE_BYTES)
     spool.accept(accepted(999_999))
     found, damaged = read_all(directory)
