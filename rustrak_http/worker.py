@@ -26,8 +26,8 @@ from rustrak_http.rehearsal import Rehearsal
 
 _logger = logging.getLogger("rustrak.worker")
 
-MAX_EVENTS = 1000
-MAX_BYTES = 8 * 1024 * 1024
+MAX_EVENTS = 400
+MAX_BYTES = 3 * 1024 * 1024
 _GATHER_S = (0.02, 0.2)
 _GATHER_PER_EVENT_S = 0.002
 _IDLE_S = (0.03, 0.05)

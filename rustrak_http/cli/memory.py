@@ -1,6 +1,15 @@
 """Memory of the long-lived processes of ``rustrak serve``."""
 
+import contextlib
+import ctypes
 import gc
+import os
+from collections.abc import Callable
+
+# glibc's numbers for mallopt(3).
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_LARGE_BYTES = 128 * 1024
 
 
 def settle_memory() -> None:
@@ -8,6 +17,33 @@ def settle_memory() -> None:
 
     Requests and events leave next to no cycles behind, and each full search would walk through every module.
     """
+    _give_back_large_blocks()
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+
+
+def aside(work: Callable[[], object]) -> None:
+    """Do *work* in a copy of this process, so that what it loads does not stay; whether it failed is not told.
+
+    Call it from a process that has one thread.
+    """
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            work()
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _give_back_large_blocks() -> None:
+    """Have the C library return large blocks to the system when they are freed, as it does until it has seen some.
+
+    A batch of events is read and packed in large blocks. glibc learns from the first ones to keep such memory, in
+    pieces that nothing else fits into; that was a fifth of a digest worker. Other C libraries have no such call, or
+    ignore it.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)

@@ -15,7 +15,7 @@ from rustrak_core.receive import Limits
 from rustrak_http.board import Board
 from rustrak_http.cli import digest
 from rustrak_http.cli.logs import FORMATS, log_to_stderr
-from rustrak_http.cli.memory import settle_memory
+from rustrak_http.cli.memory import aside, settle_memory
 from rustrak_http.cli.options import (
     Integer,
     Place,
@@ -167,6 +167,8 @@ def run(settings: Settings, *, as_json: bool) -> None:
     connections = min(settings.connections, settings.processes * (_raise_file_limit() - 200))
     sock = listen(settings.host, settings.port)
     place.make()
+    if place.database_file is not None and not place.database_file.exists():
+        aside(lambda: open_configured_store(place).close())  # what makes tables is large, and never needed again
     store = open_configured_store(place)
     open_spool = _check_files(settings, store)
     here = local_url(settings.host, sock.getsockname()[1])

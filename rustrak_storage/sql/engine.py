@@ -186,7 +186,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # FULL: a commit is on disk when it returns, for the spool forgets what was committed.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA cache_size = -8000")
+    cursor.execute("PRAGMA cache_size = -4000")
     cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.execute("PRAGMA wal_autocheckpoint = 8000")
     cursor.execute("PRAGMA journal_size_limit = 67108864")

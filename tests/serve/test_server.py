@@ -285,7 +285,9 @@ def test_stop_answers_what_has_begun(running: Running) -> None:
     half.sendall(b"56789")
     assert json.loads(answer(late)[2])["length"] == 4
     status, headers, body = answer(half)
-    assert (status, headers["connection"], json.loads(body)["length"]) == (200, "close", 10)
+    assert (status, json.loads(body)["length"]) == (200, 10)
+    if isinstance(running.server, HttpServer):  # granian says so only once its loop has heard of the stop
+        assert headers["connection"] == "close"
     running.app.release.set()
     assert json.loads(answer(held)[2])["length"] == 4
     assert idle.recv(1) == b""
