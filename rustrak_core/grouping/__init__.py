@@ -24,7 +24,7 @@ from rustrak_core.accepted import EventKind
 from rustrak_core.digested import GroupingKey
 from rustrak_core.event.fingerprint import fingerprint_of
 from rustrak_core.grouping.explanation import Explanation
-from rustrak_core.grouping.fingerprint import FINGERPRINT_MECHANISM, VARIABLES, fingerprint_parts
+from rustrak_core.grouping.fingerprint import FINGERPRINT_MECHANISM, VARIABLES, fingerprint_parts, notes_on
 from rustrak_core.grouping.mechanisms import DEFAULT_MECHANISM, MECHANISMS, Mechanism
 from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject, hash_parts, transaction_of
 from rustrak_core.grouping.rules import Rule, Rules
@@ -138,6 +138,8 @@ def _decide(subject: Subject, rules: Rules, notes: Notes = None) -> _Decided:
     mechanism = MECHANISMS[rules.mechanism]
     used: Sequence[str] = ()
     sent = fingerprint_of(subject.payload)
+    if notes is not None:
+        notes += notes_on(subject.payload)
     if rules.rules:
         applied = rules.apply(subject)
         subject, used = applied.subject, applied.used

@@ -56,7 +56,7 @@ class Explanation:
         for rule in self.rules:
             yield f"  by {rule}"
         for each in self.ignored:
-            yield f"  not {_short(each.what)}: it {each.why}"
+            yield f"  not {_short(each.what)}: {each.why}"
 
 
 def _short(text: str) -> str:

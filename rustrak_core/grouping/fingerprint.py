@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rustrak_core.event.attributes import attribute
+from rustrak_core.event.fingerprint import MAX_PARTS
 from rustrak_core.event.frames import frames_of, top_frame
-from rustrak_core.event.scalars import cut, plain_text
+from rustrak_core.event.scalars import cut, lenient_text, plain_text
 from rustrak_core.event.tags import tag_pairs
 from rustrak_core.grouping.mechanisms import Mechanism
-from rustrak_core.grouping.parts import Notes, Part, Subject
+from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject
 
 FINGERPRINT_MECHANISM: Final = "fingerprint@1"
 
@@ -55,6 +56,23 @@ def fingerprint_parts(
         else:
             parts.append(Part("fingerprint", text, source))
     return name, tuple(parts)
+
+
+def notes_on(payload: Mapping[str, Any]) -> list[Ignored]:
+    """Return what of the event's fingerprint is no part of one, and why."""
+    sent = payload.get("fingerprint")
+    if sent is None:
+        return []
+    if not isinstance(sent, list):
+        return [Ignored("the event's `fingerprint`", "is not a list")]
+    notes = [
+        Ignored(f"part {index + 1} of the fingerprint", "is neither a text nor a number nor true or false")
+        for index, part in enumerate(sent[:MAX_PARTS])
+        if lenient_text(part) is None
+    ]
+    if len(sent) > MAX_PARTS:
+        notes.append(Ignored("the rest of the fingerprint", f"is beyond its first {MAX_PARTS} parts"))
+    return notes
 
 
 def variable_of(text: str) -> str | None:

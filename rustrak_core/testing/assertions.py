@@ -65,7 +65,7 @@ def _lines(key: ExplainedKey) -> list[str]:
     lines = [str(key)]
     lines += [f"{part.name}: {part.value}" for part in explained.parts]
     lines += [f"({explained.decided_by} decides)", *explained.rules]
-    return lines + [f"not {each.what}: it {each.why}" for each in explained.ignored]
+    return lines + [f"not {each.what}: {each.why}" for each in explained.ignored]
 
 
 def _wrapped(line: str) -> list[str]:

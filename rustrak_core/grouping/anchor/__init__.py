@@ -17,8 +17,8 @@ from rustrak_core.event.frames import frames_of
 from rustrak_core.event.message import read_message
 from rustrak_core.grouping.anchor import engines
 from rustrak_core.grouping.anchor.chain import Entry, bare, entries_of, telling, type_and_value
-from rustrak_core.grouping.anchor.template import template_of, without_numbers
-from rustrak_core.grouping.anchor.where import Place, Stack, places, recursive_place
+from rustrak_core.grouping.anchor.template import LINE_MAX, template_of, without_numbers
+from rustrak_core.grouping.anchor.where import FRAMES_MAX, Place, Stack, places, recursive_place
 from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject
 
 __all__ = ["AnchorMechanism"]
@@ -27,6 +27,7 @@ _SCRIPTS: Final = frozenset({"javascript", "node"})
 _OVERFLOWS: Final = frozenset({"RecursionError", "StackOverflowError", "StackOverflowException", "SystemStackError"})
 _ADDRESS = re.compile(r"0x[0-9A-Fa-f]{2,16}|[0-9]{4,}", re.ASCII)
 _CSP_MAX: Final = 1000
+_NOTED: Final = 10
 _THREADS_LOOKED_AT: Final = 100
 
 
@@ -56,14 +57,16 @@ class AnchorMechanism:
 def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> list[Part]:
     payload = subject.payload
     at, passed = telling(entries)
-    if notes is not None:
-        notes += [Ignored(f"exception {kind}", why) for kind, why in passed]
     entry = entries[at]
     kind, value = type_and_value(entry)
     value = subject.masked(value)
     platform = _platform(payload)
     said = engines.in_one_form(kind, value) if platform in _SCRIPTS else None
-    stack = Stack(_frames(payload, entries, at), kind, platform, subject.marks)
+    frames = _frames(payload, entries, at)
+    if notes is not None:
+        notes += [Ignored(f"exception {name}", why) for name, why in passed]
+        notes += _notes_on_the_rest(entries, at + 1, value, frames)
+    stack = Stack(frames, kind, platform, subject.marks)
     found = () if said and said.placeless else _places(stack, said.text if said else kind, notes)
     if said:
         parts = [
@@ -74,6 +77,17 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
         parts = _what(entry, kind, value, notes)
     parts += [Part("where", str(place), "the innermost application frame that says something") for place in found]
     return parts if len(parts) > 1 or value else [*parts, *_of_nothing(subject)]
+
+
+def _notes_on_the_rest(entries: Sequence[Entry], following: int, value: str, frames: Sequence[Any]) -> list[Ignored]:
+    """Return what is not looked at, and why."""
+    causes = entries[following : following + _NOTED]
+    notes = [Ignored(f"exception {type_and_value(cause)[0]}", "only led to the one that decides") for cause in causes]
+    if len(value) > LINE_MAX or "\n" in value.strip(" \t\r\n"):
+        notes.append(Ignored("the rest of the message", f"follows the first line, or its {LINE_MAX:,} characters"))
+    if len(frames) > FRAMES_MAX:
+        notes.append(Ignored("older frames", f"are beyond the newest {FRAMES_MAX}"))
+    return notes
 
 
 def _what(entry: Entry, kind: str, value: str, notes: Notes) -> list[Part]:
