@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Any, Final
 
 import attrs
@@ -12,7 +12,7 @@ from rustrak_core.grouping.anchor.names import file_name, function_name, is_mini
 from rustrak_core.grouping.parts import Ignored, Marks, Notes
 
 FRAMES_MAX: Final = 250
-_LOOKED_AT_MOST: Final = 25  # frames of one stack by their names: beyond that a stack only goes round
+_LOOKED_AT_MOST: Final = 25  # different frames of one stack: those that only go round again count once
 _LOOKED_AT: Final = 160  # characters of a path
 _NEAREST: Final = 2
 _NOTED: Final = 10
@@ -138,32 +138,42 @@ class Stack:
     def __init__(self, frames: Sequence[Any], raised: str, platform: str, marks: Marks | None = None) -> None:
         self._raised = raised.rpartition(".")[2]
         self._platform = platform
-        self._newest_first: list[tuple[Any, str]] = [
-            (frame, _whose(frame, marks)) for frame in reversed(frames[-FRAMES_MAX:]) if frame
+        self._seen: dict[Any, Frame] = {}
+        self._newest_first: list[tuple[Mapping[str, Any] | str, str]] = [
+            (frame, _whose(frame, marks))
+            for frame in reversed(frames[-FRAMES_MAX:])
+            if isinstance(frame, dict | str) and frame
         ]
 
     def application(self) -> Iterator[Frame]:
         """Yield the application's own frames; where the SDK names none, those that are no known library's."""
         kinds = {kind for _, kind in self._newest_first}
         wanted = _OWN if _OWN in kinds else _UNKNOWN if _LIBRARYS in kinds else ""
-        return (self._look_at(frame) for frame, kind in self._newest_first if kind == wanted)
+        return self._looked_at(frame for frame, kind in self._newest_first if kind == wanted)
 
     def foreign(self) -> Iterator[Frame]:
         """Yield the frames before the first of the application's own."""
-        for frame, kind in self._newest_first:
-            if kind == _OWN:
-                return
-            yield self._look_at(frame)
+        foreign = takewhile(lambda each: each[1] != _OWN, self._newest_first)
+        return self._looked_at(frame for frame, _ in foreign)
 
     def all(self) -> Iterator[Frame]:
         """Yield every frame."""
-        return (self._look_at(frame) for frame, _ in self._newest_first)
+        return self._looked_at(frame for frame, _ in self._newest_first)
 
-    def _look_at(self, frame: Any) -> Frame:
+    def _looked_at(self, frames: Iterable[Mapping[str, Any] | str]) -> Iterator[Frame]:
+        """Look at *frames*, until too many of them are different."""
+        for frame in frames:
+            names = frame if isinstance(frame, str) else tuple([_text(frame.get(name)) for name in _NAMES])
+            found = self._seen.get(names)
+            if found is None:
+                if len(self._seen) == _LOOKED_AT_MOST:
+                    return
+                found = self._seen[names] = self._look_at(frame)
+            yield found
+
+    def _look_at(self, frame: Mapping[str, Any] | str) -> Frame:
         if isinstance(frame, str):
             return Frame(Place("", function_name(frame)))
-        if not isinstance(frame, dict):
-            return Frame(_NOWHERE, passed_over="is no frame")
         sent = (_text(frame.get("function")) or _text(frame.get("raw_function")))[:_LOOKED_AT]
         path = _end(_text(frame.get("filename")) or _text(frame.get("abs_path")))
         module = _text(frame.get("module"))[:_LOOKED_AT]
@@ -213,9 +223,9 @@ class Stack:
 _OWN, _FOREIGN, _LIBRARYS, _UNKNOWN = "the application's", "the SDK says foreign", "a library's", "unknown"
 
 
-def _whose(frame: Any, marks: Marks | None) -> str:
+def _whose(frame: Mapping[str, Any] | str, marks: Marks | None) -> str:
     """Return whose a frame is: as a rule says, else the SDK, else its path."""
-    if not isinstance(frame, dict):
+    if isinstance(frame, str):
         return _UNKNOWN
     marked = marks(frame) if marks else None
     own = frame.get("in_app") if marked is None else marked
@@ -227,6 +237,7 @@ def _whose(frame: Any, marks: Marks | None) -> str:
     return _LIBRARYS if isinstance(path, str) and _LIBRARY.search(path[-_LOOKED_AT:]) else _UNKNOWN
 
 
+_NAMES: Final = ("function", "raw_function", "filename", "abs_path", "module", "platform")
 _NOWHERE: Final = Place("", "")
 _NATIVE: Final = frozenset({"[native code]", "native", "<anonymous>"})
 _NO_MODULE: Final = frozenset({"__main__", "main", "(unknown)", "<unknown module>", "native", "__mp_main__"})
@@ -238,7 +249,7 @@ def places(stack: Stack, notes: Notes) -> tuple[Place, ...]:
         for frame in islice(stack.foreign(), _NOTED):
             _note(notes, frame, "is not known to be the application's own")
     weak: Place | None = None
-    for frame in islice(stack.application(), _LOOKED_AT_MOST):
+    for frame in stack.application():
         if frame.passed_over:
             _note(notes, frame, frame.passed_over)
             weak = weak or (frame.place if frame.is_better_than_nothing else None)
@@ -269,7 +280,7 @@ def _lower(text: str) -> str:
 
 def _with_caller(stack: Stack, helper: Place) -> tuple[Place, ...]:
     """Return a helper with the first caller that is none: it serves many, and a fault of one is not that of another."""
-    for frame in islice(stack.application(), _LOOKED_AT_MOST):
+    for frame in stack.application():
         if not frame.passed_over and frame.place.function and not _is_helper(frame.place.module):
             return (helper, frame.place)
     return (helper,)
@@ -279,7 +290,7 @@ def _nearest(stack: Stack, notes: Notes) -> tuple[Place, ...]:
     """Return the nearest places that say something, where no frame is known to be the application's own."""
     found: list[Place] = []
     weak: list[Place] = []
-    for frame in islice(stack.all(), _LOOKED_AT_MOST):
+    for frame in stack.all():
         place = frame.place
         starts = "starts a program or thread" if place.function in _STARTS else ""
         why = frame.passed_over or starts or ("" if place.function else "has no name")
@@ -296,8 +307,7 @@ def _nearest(stack: Stack, notes: Notes) -> tuple[Place, ...]:
 
 def recursive_place(stack: Stack) -> tuple[Place, ...]:
     """Return where a stack that overflowed goes round: which of the functions came last is chance."""
-    frames = islice(stack.all(), _LOOKED_AT_MOST)
-    counts = Counter(frame.place for frame in frames if frame.place.function and not frame.passed_over)
+    counts = Counter(frame.place for frame in stack.all() if frame.place.function and not frame.passed_over)
     if not counts:
         return ()
     most = max(counts.values())
