@@ -114,12 +114,14 @@ class Frame:
 
     Attributes:
         place: It by stable names.
+        sent: Its function as sent.
         is_script: Whether a browser ran it.
         passed_over: Why it tells nothing; ``""`` where it does.
         is_better_than_nothing: Whether it is taken, though passed over, where no other is left.
     """
 
     place: Place
+    sent: str = ""
     is_script: bool = False
     passed_over: str = ""
     is_better_than_nothing: bool = False
@@ -173,7 +175,7 @@ class Stack:
 
     def _look_at(self, frame: Mapping[str, Any] | str) -> Frame:
         if isinstance(frame, str):
-            return Frame(Place("", function_name(frame)))
+            return Frame(Place("", function_name(frame)), frame[:_LOOKED_AT])
         sent = (_text(frame.get("function")) or _text(frame.get("raw_function")))[:_LOOKED_AT]
         path = _end(_text(frame.get("filename")) or _text(frame.get("abs_path")))
         module = _text(frame.get("module"))[:_LOOKED_AT]
@@ -183,9 +185,9 @@ class Stack:
         named = function_name(sent)
         place = Place(module_name(module) if module and module not in _NO_MODULE else file_name(path), named)
         if not named:
-            return Frame(place, passed_over="has no name")
+            return Frame(place, sent, passed_over="has no name of its own")
         if _SDK.search(module) or _SDK.search(path):
-            return Frame(place, passed_over="belongs to the SDK")
+            return Frame(place, sent, passed_over="belongs to the SDK")
         bare = named.rpartition("::")[2] if "::" in named else named.rpartition(".")[2]
         why = ""
         if bare == self._raised or (bare in _CONSTRUCTORS and self._raised and self._raised in module):
@@ -194,7 +196,7 @@ class Stack:
             why = "wraps another function"
         elif self._raised not in _OWN_FAULTS and (_RAISES.match(named) or _RAISES.match(bare)):
             why = "only raises"
-        return Frame(place, passed_over=why, is_better_than_nothing=bool(why))
+        return Frame(place, sent, passed_over=why, is_better_than_nothing=bool(why))
 
     def _look_at_script(self, sent: str, path: str, module: str, *, in_browser: bool) -> Frame:
         """Look at a frame of JavaScript.
@@ -205,19 +207,19 @@ class Stack:
         named = script_function(sent)
         place = Place(module_name(module) if module and module not in _NO_MODULE else file_name(path), named)
         if _SDK.search(module) or _SDK.search(path) or named == "sentryWrapped":
-            return Frame(place, in_browser, "belongs to the SDK")
+            return Frame(place, sent, in_browser, "belongs to the SDK")
         if path in _NATIVE or (not path and not module):
-            return Frame(place, in_browser, "is native code of the engine")
+            return Frame(place, sent, in_browser, "is native code of the engine")
         if not named and not in_browser:
-            return Frame(place, in_browser, "has no name")
+            return Frame(place, sent, in_browser, "has no name of its own")
         is_constructor = named == self._raised or (named == "constructor" and self._raised not in _LANGUAGE_ERRORS)
         if named and is_constructor:
-            return Frame(place, in_browser, "makes the exception", is_better_than_nothing=True)
+            return Frame(place, sent, in_browser, "makes the exception", is_better_than_nothing=True)
         if named in _WRAPPERS:
-            return Frame(place, in_browser, "wraps another function", is_better_than_nothing=True)
+            return Frame(place, sent, in_browser, "wraps another function", is_better_than_nothing=True)
         if named and is_minified(named) and _SCRIPT.search(path):
-            return Frame(Place(place.module, ""), in_browser)
-        return Frame(place, in_browser)
+            return Frame(Place(place.module, ""), sent, in_browser)
+        return Frame(place, sent, in_browser)
 
 
 _OWN, _FOREIGN, _LIBRARYS, _UNKNOWN = "the application's", "the SDK says foreign", "a library's", "unknown"
@@ -262,7 +264,8 @@ def places(stack: Stack, notes: Notes) -> tuple[Place, ...]:
 
 def _note(notes: Notes, frame: Frame, why: str) -> None:
     if notes is not None:
-        note = Ignored(f"frame {frame.place}" if frame.place != _NOWHERE else "a frame without names", why)
+        where = " in ".join(text for text in (frame.place.module, frame.sent) if text)
+        note = Ignored(f"frame {where}" if where else "a frame without names", why)
         if note not in notes and len(notes) < 2 * _NOTED:
             notes.append(note)
 
@@ -293,7 +296,7 @@ def _nearest(stack: Stack, notes: Notes) -> tuple[Place, ...]:
     for frame in stack.all():
         place = frame.place
         starts = "starts a program or thread" if place.function in _STARTS else ""
-        why = frame.passed_over or starts or ("" if place.function else "has no name")
+        why = frame.passed_over or starts or ("" if place.function else "has no name of its own")
         if why:
             _note(notes, frame, why)
             if (frame.is_better_than_nothing or starts) and place not in weak:
