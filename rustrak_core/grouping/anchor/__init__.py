@@ -18,7 +18,7 @@ from rustrak_core.event.message import read_message
 from rustrak_core.grouping.anchor import engines
 from rustrak_core.grouping.anchor.chain import Entry, bare, entries_of, telling, type_and_value
 from rustrak_core.grouping.anchor.template import LINE_MAX, template_of, without_numbers
-from rustrak_core.grouping.anchor.where import FRAMES_MAX, Place, Stack, places, recursive_place
+from rustrak_core.grouping.anchor.where import FRAMES_MAX, Found, Stack, places, recursive_place
 from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject
 
 __all__ = ["AnchorMechanism"]
@@ -70,12 +70,12 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
     found = () if said and said.placeless else _places(stack, said.text if said else kind, notes)
     if said:
         parts = [
-            Part("type", said.type, "the type that all browsers give this error"),
-            Part("message", template_of(said.text), "what all browsers say of this error"),
+            Part("type", said.type, "the type that all engines give this error"),
+            Part("message", template_of(said.text), "what all engines say of this error"),
         ]
     else:
         parts = _what(entry, kind, value, notes)
-    parts += [Part("where", str(place), "the innermost application frame that says something") for place in found]
+    parts += [Part("where", str(place), source) for place, source in found]
     return parts if len(parts) > 1 or value else [*parts, *_of_nothing(subject)]
 
 
@@ -104,7 +104,7 @@ def _what(entry: Entry, kind: str, value: str, notes: Notes) -> list[Part]:
     return parts
 
 
-def _places(stack: Stack, kind: str, notes: Notes) -> tuple[Place, ...]:
+def _places(stack: Stack, kind: str, notes: Notes) -> Found:
     if bare(kind) in _OVERFLOWS or kind == "stack overflow":
         return recursive_place(stack)
     return places(stack, notes)

@@ -29,9 +29,14 @@ _SDK = re.compile(
 )
 _WRAPPERS: Final = frozenset(
     (
-        "sentryWrapped", "wrapper", "wrapped", "inner", "_wrapper", "_wrapped", "_inner", "decorator", "decorated", "wrap",
+        "wrapper", "wrapped", "inner", "_wrapper", "_wrapped", "_inner", "decorator", "decorated", "wrap",
         "wrapped_view", "_wrapped_view", "inner_wrapper", "async_wrapper", "sync_wrapper", "new_func", "invoke0", "invokeSuspend",
-        "__awaiter", "__generator", "asyncGeneratorStep", "_next", "_callee", "tryCatch", "fulfilled", "rejected", "step", "_asyncToGenerator",
+    )
+)  # fmt: skip
+_SCRIPT_WRAPPERS: Final = frozenset(
+    (
+        "wrapper", "wrapped", "__awaiter", "__generator", "asyncGeneratorStep", "_next", "_callee", "tryCatch", "fulfilled", "rejected", "step",
+        "_asyncToGenerator",
     )
 )  # fmt: skip
 _RAISES = re.compile(
@@ -50,6 +55,7 @@ _STARTS: Final = frozenset(
         "_pthread_start", "_pthread_body", "_sigtramp", "__restore_rt", "__kernel_rt_sigreturn", "main", "wWinMain", "WinMain", "__scrt_common_main_seh",
     )
 )  # fmt: skip
+# What an interpreter raises is a fault of the function that it runs, whatever that is called.
 _OWN_FAULTS: Final = frozenset(
     {"NameError", "UnboundLocalError", "AttributeError", "ZeroDivisionError", "ReferenceError"}
 )
@@ -154,7 +160,9 @@ class Stack:
         return self._looked_at(frame for frame, kind in self._newest_first if kind == wanted)
 
     def foreign(self) -> Iterator[Frame]:
-        """Yield the frames before the first of the application's own."""
+        """Yield the frames before the first of the application's own; none where no frame is."""
+        if not any(kind == _OWN for _, kind in self._newest_first):
+            return iter(())
         foreign = takewhile(lambda each: each[1] != _OWN, self._newest_first)
         return self._looked_at(frame for frame, _ in foreign)
 
@@ -185,16 +193,18 @@ class Stack:
         named = function_name(sent)
         place = Place(module_name(module) if module and module not in _NO_MODULE else file_name(path), named)
         if not named:
-            return Frame(place, sent, passed_over="has no name of its own")
+            return Frame(place, sent, passed_over="has no name of its own", is_better_than_nothing=bool(place.module))
         if _SDK.search(module) or _SDK.search(path):
             return Frame(place, sent, passed_over="belongs to the SDK")
         bare = named.rpartition("::")[2] if "::" in named else named.rpartition(".")[2]
         why = ""
         if bare == self._raised or (bare in _CONSTRUCTORS and self._raised and self._raised in module):
             why = "makes the exception"
+        elif self._raised in _OWN_FAULTS:
+            pass
         elif bare in _WRAPPERS:
             why = "wraps another function"
-        elif self._raised not in _OWN_FAULTS and (_RAISES.match(named) or _RAISES.match(bare)):
+        elif _RAISES.match(named) or _RAISES.match(bare):
             why = "only raises"
         return Frame(place, sent, passed_over=why, is_better_than_nothing=bool(why))
 
@@ -211,11 +221,11 @@ class Stack:
         if path in _NATIVE or (not path and not module):
             return Frame(place, sent, in_browser, "is native code of the engine")
         if not named and not in_browser:
-            return Frame(place, sent, in_browser, "has no name of its own")
+            return Frame(place, sent, in_browser, "has no name of its own", is_better_than_nothing=bool(place.module))
         is_constructor = named == self._raised or (named == "constructor" and self._raised not in _LANGUAGE_ERRORS)
         if named and is_constructor:
             return Frame(place, sent, in_browser, "makes the exception", is_better_than_nothing=True)
-        if named in _WRAPPERS:
+        if named in _SCRIPT_WRAPPERS:
             return Frame(place, sent, in_browser, "wraps another function", is_better_than_nothing=True)
         if named and is_minified(named) and _SCRIPT.search(path):
             return Frame(Place(place.module, ""), sent, in_browser)
@@ -245,25 +255,37 @@ _NATIVE: Final = frozenset({"[native code]", "native", "<anonymous>"})
 _NO_MODULE: Final = frozenset({"__main__", "main", "(unknown)", "<unknown module>", "native", "__mp_main__"})
 
 
-def places(stack: Stack, notes: Notes) -> tuple[Place, ...]:
+Found = tuple[tuple[Place, str], ...]
+"""The places that tell, each with what it is, in words."""
+
+_INNERMOST: Final = "the innermost application frame that says something"
+_CALLER: Final = "who called that, since a helper serves many"
+_NEAREST_ONE: Final = "the nearest frame that says something, none being known as the application's own"
+_ROUND: Final = "a function in which the overflow goes round"
+
+
+def places(stack: Stack, notes: Notes) -> Found:
     """Return the one or two places that tell where it happened; none where the stack says nothing."""
-    if notes is not None:
-        for frame in islice(stack.foreign(), _NOTED):
-            _note(notes, frame, "is not known to be the application's own")
     weak: Place | None = None
+    passed: list[tuple[Frame, str]] = []
     for frame in stack.application():
         if frame.passed_over:
-            _note(notes, frame, frame.passed_over)
+            passed.append((frame, frame.passed_over))
             weak = weak or (frame.place if frame.is_better_than_nothing else None)
-        elif _is_helper(frame.place.module) and not frame.is_script:
-            return _with_caller(stack, frame.place)
         elif frame.place != _NOWHERE:
-            return (frame.place,)
-    return (weak,) if weak else _nearest(stack, notes)
+            _note(notes, stack, passed)
+            is_helper = _is_helper(frame.place.module) and not frame.is_script
+            return ((frame.place, _INNERMOST), *(_caller(stack) if is_helper else ()))
+    _note(notes, stack, passed)
+    return ((weak, _INNERMOST),) if weak else _nearest(stack, notes)
 
 
-def _note(notes: Notes, frame: Frame, why: str) -> None:
-    if notes is not None:
+def _note(notes: Notes, stack: Stack, passed: Iterable[tuple[Frame, str]], *, foreign: bool = True) -> None:
+    """Note the frames that were passed over, and those of others that came before them."""
+    if notes is None:
+        return
+    others = islice(stack.foreign(), _NOTED) if foreign else ()
+    for frame, why in [*((each, "is not the application's own") for each in others), *passed]:
         where = " in ".join(text for text in (frame.place.module, frame.sent) if text)
         note = Ignored(f"frame {where}" if where else "a frame without names", why)
         if note not in notes and len(notes) < 2 * _NOTED:
@@ -281,37 +303,39 @@ def _lower(text: str) -> str:
     return text.translate(_LOWER)
 
 
-def _with_caller(stack: Stack, helper: Place) -> tuple[Place, ...]:
-    """Return a helper with the first caller that is none: it serves many, and a fault of one is not that of another."""
+def _caller(stack: Stack) -> Found:
+    """Return the first caller that is no helper: a fault of one caller is not that of another."""
     for frame in stack.application():
         if not frame.passed_over and frame.place.function and not _is_helper(frame.place.module):
-            return (helper, frame.place)
-    return (helper,)
+            return ((frame.place, _CALLER),)
+    return ()
 
 
-def _nearest(stack: Stack, notes: Notes) -> tuple[Place, ...]:
+def _nearest(stack: Stack, notes: Notes) -> Found:
     """Return the nearest places that say something, where no frame is known to be the application's own."""
     found: list[Place] = []
     weak: list[Place] = []
+    passed: list[tuple[Frame, str]] = []
     for frame in stack.all():
         place = frame.place
         starts = "starts a program or thread" if place.function in _STARTS else ""
         why = frame.passed_over or starts or ("" if place.function else "has no name of its own")
         if why:
-            _note(notes, frame, why)
+            passed.append((frame, why))
             if (frame.is_better_than_nothing or starts) and place not in weak:
                 weak.append(place)
         elif place not in found:
             found.append(place)
             if len(found) == _NEAREST:
                 break
-    return tuple(found or weak[:_NEAREST])
+    _note(notes, stack, passed, foreign=False)
+    return tuple((place, _NEAREST_ONE) for place in found or weak[:_NEAREST])
 
 
-def recursive_place(stack: Stack) -> tuple[Place, ...]:
+def recursive_place(stack: Stack) -> Found:
     """Return where a stack that overflowed goes round: which of the functions came last is chance."""
     counts = Counter(frame.place for frame in stack.all() if frame.place.function and not frame.passed_over)
     if not counts:
         return ()
     most = max(counts.values())
-    return (min((place for place, count in counts.items() if count * 2 > most), key=str),)
+    return ((min((place for place, count in counts.items() if count * 2 > most), key=str), _ROUND),)

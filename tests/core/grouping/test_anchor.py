@@ -125,7 +125,14 @@ def test_frames_that_say_nothing_are_passed_over(newest: list[str]) -> None:
 def test_a_helper_s_own_fault_stays_its_own() -> None:
     """A name that does not exist is a fault of the function that uses it, though its name says that it raises."""
     name = "NameError: name 'x' is not defined"
-    assert_grouped(error(name, at=["a.py:f", "a.py:raise_x"]), error(name, at=["b.py:g", "a.py:raise_x"]), rules=ANCHOR)
+    for helper in ("a.py:raise_x", "a.py:wrapper"):
+        assert_grouped(error(name, at=["a.py:f", helper]), error(name, at=["b.py:g", helper]), rules=ANCHOR)
+
+
+def test_where_all_application_frames_are_anonymous_their_module_tells() -> None:
+    """A handler without a name is still the application's, and libraries are not asked."""
+    event = error("E: x", at=["-node:events:emit", "src/shop.js:<anonymous>", "-node:http:end"], platform="node")
+    assert parts(event)["where"] == "src/shop"
 
 
 def test_a_helper_counts_with_its_caller() -> None:
@@ -266,5 +273,5 @@ def test_an_explanation_says_what_was_passed_over() -> None:
     """It names frames and exceptions that did not decide, with reasons, in data and in words."""
     explained = grouping.key(error("E: 5", at=["a.py:f", "a.py:wrapper", "-b.py:get"]), ANCHOR).explanation
     assert {"what": "frame a in wrapper", "why": "wraps another function"} in explained.to_json()["ignored"]
-    assert "not frame b in get: is not known to be the application's own" in str(explained)
+    assert "not frame b in get: is not the application's own" in str(explained)
     assert explained.decided_by == "mechanism"
