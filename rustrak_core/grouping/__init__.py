@@ -142,7 +142,8 @@ def _decide(subject: Subject, rules: Rules, notes: Notes = None) -> _Decided:
         notes += notes_on(subject.payload)
     if rules.rules:
         applied = rules.apply(subject)
-        subject, used = applied.subject, applied.used
+        subject = applied.subject
+        used = applied.used() if notes is not None else ()
         if applied.naming:
             said = fingerprint_parts(
                 applied.naming.fingerprint, subject, mechanism, notes, source=f"the fingerprint of {applied.naming}"

@@ -4,7 +4,7 @@ Patterns are RE2's, whose time is linear in the text, so that no rule and no eve
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, Self
 
@@ -100,11 +100,9 @@ class Rules:
         """Return what the rules say of *subject*."""
         event = _Event(subject)
         matching = [rule for rule in self.rules if event.matches(rule)]
-        marking = [rule for rule in matching if rule.in_app is not None]
-        masking = [rule for rule in matching if rule.mask is not None]
         naming = next((rule for rule in matching if rule.fingerprint and event.has_frame(rule.of_frame)), None)
-        masking = [rule for rule in masking if event.has_frame(rule.of_frame)]
-        marking = [rule for rule in marking if event.has_frame(rule.of_frame)]
+        marking = [rule for rule in matching if rule.in_app is not None]
+        masking = [rule for rule in matching if rule.mask is not None and event.has_frame(rule.of_frame)]
         return Applied(
             subject=attrs.evolve(
                 subject,
@@ -112,11 +110,8 @@ class Rules:
                 mask=_mask([rule.mask for rule in masking]) if masking else None,
             ),
             naming=naming,
-            used=[
-                *([f"{naming}: sets the fingerprint"] if naming else ()),
-                *(f"{rule}: frames are {'' if rule.in_app else 'not '}the application's own" for rule in marking),
-                *(f"{rule}: masks values in the message" for rule in masking),
-            ],
+            marking=marking,
+            masking=masking,
         )
 
 
@@ -127,16 +122,34 @@ class Applied:
     Attributes:
         subject: The event, as mechanisms are to look at it.
         naming: The rule that sets its fingerprint, if one does.
-        used: The rules that took part, in words.
+        marking: The rules that say of some frames whose they are, should it have such frames.
+        masking: The rules that mask its message.
     """
 
     subject: Subject
     naming: Rule | None
-    used: Sequence[str]
+    marking: Sequence[Rule]
+    masking: Sequence[Rule]
+
+    def used(self) -> Sequence[str]:
+        """Return the rules that took part, in words."""
+        event = _Event(self.subject)
+        marking = [rule for rule in self.marking if event.has_frame(rule.of_frame)]
+        return [
+            *([f"{self.naming}: sets the fingerprint"] if self.naming else ()),
+            *(f"{rule}: frames are {'' if rule.in_app else 'not '}the application's own" for rule in marking),
+            *(f"{rule}: masks values in the message" for rule in self.masking),
+        ]
 
 
 def _marks(rules: Sequence[Rule]) -> Callable[[Mapping[str, Any]], bool | None]:
-    return lambda frame: next((rule.in_app for rule in rules if _frame_matches(frame, rule.of_frame)), None)
+    def mark(frame: Mapping[str, Any]) -> bool | None:
+        for rule in rules:
+            if _frame_matches(frame, rule.of_frame):
+                return rule.in_app
+        return None
+
+    return mark
 
 
 def _mask(patterns: Sequence[Any]) -> Callable[[str], str]:
@@ -195,14 +208,17 @@ class _Event:
 
 
 def _frame_matches(frame: Mapping[str, Any], conditions: Sequence[tuple[str, Matches]]) -> bool:
-    return all(any(matches(text) for text in _frame_texts(frame, name)) for name, matches in conditions)
+    for name, matches in conditions:
+        if name != "path":
+            if not _field_matches(frame.get(name), matches):
+                return False
+        elif not (_field_matches(frame.get("filename"), matches) or _field_matches(frame.get("abs_path"), matches)):
+            return False
+    return True
 
 
-def _frame_texts(frame: Mapping[str, Any], name: str) -> Iterable[str]:
-    for field in ("filename", "abs_path") if name == "path" else (name,):
-        text = frame.get(field)
-        if isinstance(text, str):
-            yield text[:_FRAME_TEXT_MAX]
+def _field_matches(value: Any, matches: Matches) -> bool:
+    return isinstance(value, str) and matches(value[:_FRAME_TEXT_MAX])
 
 
 def _line_in(said: str, text: str) -> int:
@@ -272,8 +288,21 @@ class _Reader:
             raise self._refuse(f"`{'.'.join(path)}` is a pattern or a list of some", "rule", index, *path)
         if len(globs) > _GLOBS_MAX:
             raise self._refuse(f"`{'.'.join(path)}` has more than {_GLOBS_MAX} patterns", "rule", index, *path)
-        pattern = self._compile(index, path, "|".join(_glob(glob) for glob in globs))
-        return lambda text: pattern.fullmatch(text) is not None
+        matches = [self._glob(index, path, glob) for glob in globs]
+        return matches[0] if len(matches) == 1 else lambda text: any(each(text) for each in matches)
+
+    def _glob(self, index: int, path: Sequence[str], glob: str) -> Matches:
+        """Return a glob as a test of a text: ``*`` is any text, ``?`` any character, all else itself."""
+        if "?" in glob:
+            pattern = self._compile(
+                index, path, "(?s:" + "".join(_GLOB.get(char) or _literal(char) for char in glob) + ")"
+            )
+            return lambda text: pattern.fullmatch(text) is not None
+        first, *middle = glob.split("*")  # quicker than any pattern, and mostly all that is asked for
+        if not middle:
+            return lambda text: text == glob
+        last = middle.pop()
+        return lambda text: _is_like(text, first, middle, last)
 
     def _tags(self, index: int, tags: Any) -> Sequence[tuple[str, Matches]]:
         if not isinstance(tags, dict):
@@ -310,7 +339,7 @@ class _Reader:
         return self._compile(index, [name], value)
 
     def _compile(self, index: int, path: Sequence[str], pattern: str) -> Any:
-        if len(pattern) > _PATTERN_MAX * _GLOBS_MAX:
+        if len(pattern) > _PATTERN_MAX:
             raise self._refuse(f"`{'.'.join(path)}` is too long", "rule", index, *path)
         re2 = import_module("re2")  # it takes megabytes, and most projects have no rules
         options = re2.Options()
@@ -324,9 +353,18 @@ class _Reader:
             ) from e
 
 
-def _glob(glob: str) -> str:
-    """Return a glob as a regular expression: ``*`` is any text, ``?`` any character, all else itself."""
-    return "(?s:" + "".join(_GLOB.get(char) or _literal(char) for char in glob) + ")"
+def _is_like(text: str, first: str, middle: Sequence[str], last: str) -> bool:
+    """Whether *text* begins with *first*, holds each of *middle* in turn, and ends with *last*, none overlapping."""
+    end = len(text) - len(last)
+    at = len(first)
+    if at > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for piece in middle:
+        found = text.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
 
 
 _GLOB: Final = {"*": ".*", "?": "."}

@@ -1,6 +1,7 @@
 """A project's own rules on grouping."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
@@ -141,6 +142,39 @@ def test_any_text_is_rules_or_refused(text: str) -> None:
     """Reading rules raises nothing but its own error."""
     with contextlib.suppress(MalformedRulesError):
         Rules.from_toml(text)
+
+
+@pytest.mark.parametrize(
+    ("glob", "text", "is_like"),
+    [
+        ("a*", "a", True),
+        ("*a", "ba", True),
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("a*b*a", "aba", True),
+        ("ab*ba", "aba", False),
+        ("*", "", True),
+        ("**", "x", True),
+        ("a?c", "abc", True),
+        ("a?c", "ac", False),
+        ("?*.p?", "x.py", True),
+        ("a.c", "abc", False),
+        ("*[x]*", "a[x]b", True),
+        ("?", "\n", True),
+    ],
+)
+def test_globs(glob: str, text: str, is_like: bool) -> None:
+    """A star is any text, also none; a question mark is one character; the whole must match."""
+    one = Rules.from_toml(f"[[rule]]\nmessage = '{glob}'\nfingerprint = ['x']")
+    assert (grouping.key(message(text), one).mechanism == "fingerprint@1") == is_like
+
+
+@given(st.text("ab*", max_size=8), st.text("ab", max_size=8))
+def test_globs_are_those_of_a_slower_reading(glob: str, text: str) -> None:
+    """Stars mean what they mean in a regular expression."""
+    one = Rules.from_toml(f"[[rule]]\nmessage = '{glob}'\nfingerprint = ['x']")
+    is_like = re.fullmatch(glob.replace("*", ".*"), text) is not None
+    assert (grouping.key(message(text), one).mechanism == "fingerprint@1") == is_like
 
 
 PLAIN = st.text(
