@@ -14,7 +14,7 @@ nox.options.error_on_missing_interpreters = False
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = ("rustrak_core", "rustrak_storage", "rustrak_http")
-PROJECT = ".[postgres,mariadb]"
+PROJECT = ".[postgres,mariadb,fast]"
 QUICK = ("-n", "auto", "-m", "not slow and not e2e")
 
 

@@ -77,9 +77,22 @@ class Decompressor:
 
 def decompress(data: bytes, content_encoding: str | None, *, limit_bytes: int) -> bytes:
     """Return *data* with its Content-Encoding undone; raises as `Decompressor` does."""
+    whole = _gunzip(data, limit_bytes) if content_encoding == "gzip" else None
+    if whole is not None:
+        return whole
     decompressor = Decompressor(content_encoding, limit_bytes=limit_bytes)
     pieces = [*decompressor.feed(data), *decompressor.finish()]
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _gunzip(data: bytes, limit_bytes: int) -> bytes | None:
+    """Return what the one gzip stream in *data* holds; None where it is any different, or as long as the limit."""
+    inner = zlib.decompressobj(wbits=31)
+    try:
+        whole = inner.decompress(data, max(1, limit_bytes))
+    except zlib.error:
+        return None
+    return whole if inner.eof and not inner.unused_data and len(whole) <= limit_bytes else None
 
 
 class _Stage(Protocol):

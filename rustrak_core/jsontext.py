@@ -27,6 +27,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 _DIGIT_RUNS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte if byte == 0x2D else 0x20 for byte in range(256))
 _19_DIGITS, _20_DIGITS, _NEGATIVE = b"0" * 19, b"0" * 20, b"-" + b"0" * 19
+_BEFORE_A_NUMBER = frozenset(b":,[ \t\n\r\xbf")  # the last one ends a byte order mark
 
 
 @attrs.frozen
@@ -116,7 +117,17 @@ def clean_text(text: str) -> str:
 def _has_long_integer(data: bytes) -> bool:
     """Tell whether *data* may hold an integer that orjson reads as a float: a cheap test that errs on the safe side."""
     runs = data.translate(_DIGIT_RUNS)
-    return _19_DIGITS in runs and (_20_DIGITS in runs or _NEGATIVE in runs)
+    at = runs.find(_19_DIGITS)
+    if at < 0 or not (_20_DIGITS in runs or _NEGATIVE in runs):
+        return False
+    while at >= 0:
+        # Most of them are ids in strings, such as that of a trace: what stands before them is no place for a number.
+        start = runs.rfind(b" ", 0, at) + 1
+        if start == 0 or data[start - 1] in _BEFORE_A_NUMBER:
+            return True
+        end = runs.find(b" ", at)
+        at = -1 if end < 0 else runs.find(_19_DIGITS, end)
+    return False
 
 
 def _decode(data: bytes | str) -> str:

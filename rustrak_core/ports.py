@@ -6,7 +6,8 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 `rustrak_storage.testing` says the same in tests.
 """
 
-from collections.abc import Sequence
+import enum
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
@@ -15,6 +16,7 @@ import attrs
 
 from rustrak_core.accepted import Accepted, Count, Outcome, SpoolAdvance, SpoolPosition
 from rustrak_core.digested import Digested, EventSummary, StoredEvent
+from rustrak_core.errors import RustrakError
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery, Page
 from rustrak_core.project import Project, ProjectId
@@ -298,6 +300,26 @@ class Intake(Protocol):
         ...
 
 
+class EagerIntake(Protocol):
+    """Takes what was accepted without having the caller wait, so that one thread can have many requests under way."""
+
+    def submit(self, accepted: Accepted, settled: Callable[[RustrakError | None], None]) -> None:
+        """Keep *accepted*, which has events, after the next `push`.
+
+        *settled* is called once, later, by any thread: with None when *accepted* would survive a power cut, else with
+        why nothing of it was kept. It must be quick, and raise nothing.
+
+        Raises:
+            OverloadError: there is no room; nothing will be kept, and *settled* not be called.
+            SpoolUnavailableError: it cannot be kept just now; likewise.
+        """
+        ...
+
+    def push(self) -> None:
+        """Begin to write what was submitted. Whoever submits calls it when he has no more at the moment."""
+        ...
+
+
 class Spool(Intake, Protocol):
     """Accepted events, durable until they are digested. Many threads accept; one reader at a time takes a lane."""
 
@@ -307,6 +329,10 @@ class Spool(Intake, Protocol):
 
     def queued(self, project_id: ProjectId, positions: Sequence[SpoolPosition]) -> dict[date, int]:
         """Return how many events of a project wait behind *positions*, by day of receipt in UTC."""
+        ...
+
+    def waiting(self) -> int:
+        """Return how many events wait, over all lanes, as far as the readers have noted."""
         ...
 
     def check(self) -> None:
@@ -320,6 +346,63 @@ class Spool(Intake, Protocol):
 
     def close(self) -> None:
         """Write what is pending, and release files and locks."""
+        ...
+
+
+class Stage(enum.IntEnum):
+    """How far whoever digests a lane has come with a batch."""
+
+    RESTING = 0
+    """With none: what happens now is no batch's fault."""
+    DIGESTING = 1
+    RECORDING = 2
+
+
+@attrs.frozen(kw_only=True)
+class Tried:
+    """What somebody was at with a lane when he was last heard of.
+
+    Attributes:
+        start: Where the batch begins; None at the lane's beginning.
+        stage: How far he had come.
+        records: How many records the batch has.
+        index: The record that was being digested, from 0.
+        tries: How often its first record had been tried before, and not survived.
+        poisons: How many records in a row before the batch could not be recorded as they are.
+    """
+
+    start: SpoolPosition | None
+    stage: Stage
+    records: int
+    index: int
+    tries: int
+    poisons: int = 0
+
+
+class Attempt(Protocol):
+    """A note of what is being tried on a lane. It outlives the process that makes it, by a crash too; not the machine.
+
+    It costs next to nothing, and raises nothing.
+    """
+
+    def last(self) -> Tried | None:
+        """Return what was noted last, perhaps by a process that is no more; None where nothing was."""
+        ...
+
+    def begin(self, start: SpoolPosition | None, *, records: int, tries: int, poisons: int = 0) -> None:
+        """Note that a batch is about to be digested."""
+        ...
+
+    def reach(self, index: int) -> None:
+        """Note which of its records is next."""
+        ...
+
+    def record(self) -> None:
+        """Note that it is digested, and about to be recorded."""
+        ...
+
+    def rest(self, *, tries: int) -> None:
+        """Note that the batch is let go, its first record having been tried so often."""
         ...
 
 
@@ -338,6 +421,20 @@ class SpoolReader(Protocol):
         """Remove what lies before *upto*, which is committed."""
         ...
 
+    def attempt(self, lane: str) -> Attempt:
+        """Return the note of what is being tried on a lane that this reader holds; the reader's own to close."""
+        ...
+
+    def quarantine(self, batch: SpooledBatch, *, why: str, now: datetime) -> None:
+        """Keep the events of *batch*, for good, where nothing digests them; doing so again changes nothing.
+
+        Commit the batch's end only afterwards, with each event counted as ``quarantined``.
+
+        Raises:
+            SpoolUnavailableError: they cannot be kept just now.
+        """
+        ...
+
     def close(self) -> None:
         """Give the lanes back."""
         ...
@@ -353,6 +450,10 @@ class KeyRing(Protocol):
             UnknownProjectError: there is no such project, or it was deleted.
             StoreUnavailableError: it is not known here, and the store cannot be asked.
         """
+        ...
+
+    def known_key_of(self, project_id: ProjectId) -> str | None:
+        """Return a project's key if that can be said at once, without asking anybody, else None; raises nothing."""
         ...
 
     def changed(self) -> None:

@@ -5,6 +5,7 @@ import json
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,9 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest, build_http_date
 
+from rustrak_http.express import BODY_BYTES, HEADERS, Lane, Sender
 from rustrak_http.header_memory import HeaderMemory
+from rustrak_http.request_id import HEADER, request_id
 
 HARD_BODY_BYTES = 1 << 30
 """A body that says it is longer than this is not read at all."""
@@ -27,15 +30,24 @@ _CORS = [
 
 
 _RULED = frozenset({"connection", "date", "server", "transfer-encoding"})
-_PROXY_HEADERS = frozenset(
+PROXY_HEADERS = frozenset(
     {"X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_PROTO", "X_FORWARDED_PORT", "X_FORWARDED_BY", "FORWARDED"}
 )
+"""Headers that only a trusted proxy may send."""
 
 
 @functools.lru_cache(maxsize=2)
 def _http_date(second: int) -> str:
     date: str = build_http_date(second)
     return date
+
+
+@functools.lru_cache(maxsize=4)
+def _express_header(second: int, *, last: bool) -> bytes:
+    """Return the header of an answer of the express lane, but for its length."""
+    headers = [*HEADERS, ("Date", _http_date(second)), *([("Connection", "close")] if last else [])]
+    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in headers)]
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
 class ThreadPool:
@@ -97,6 +109,7 @@ class CappedParser(HTTPRequestParser):  # type: ignore[misc]
 
     kept_body_bytes = HARD_BODY_BYTES
     memory: HeaderMemory
+    sender: Sender | None = None
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header, and get ready for the body."""
@@ -151,7 +164,7 @@ class Task(WSGITask):  # type: ignore[misc]
         """Return the WSGI environment; headers that only a trusted proxy may send are not in it."""
         if not self.channel.http.trusts_proxy:
             headers = self.request.headers
-            for name in _PROXY_HEADERS & headers.keys():
+            for name in PROXY_HEADERS & headers.keys():
                 del headers[name]
         environ: dict[str, Any] = super().get_environment()
         return environ
@@ -178,6 +191,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         body = json.dumps({"error": text, "detail": text}).encode()
         self.response_headers.extend([("Content-Type", "application/json"), *_CORS])
         self.response_headers.extend([("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")])
+        self.response_headers.append((HEADER, request_id(None)))
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -219,9 +233,62 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         try:
             self.service()
         except Exception:
-            self.logger.exception("answering a request failed")
+            self.logger.exception("request_failed")
             self.will_close = True
             self.wake()
+
+    def take_lane(self) -> bool:
+        """Have the next request taken in by the express lane; False where it must go the long way."""
+        request, lane = self.requests[0], self.http.lane
+        if request.sender is None or request.error or request.body_rcv is None:
+            return False
+        body = request.body_rcv.getbuf()
+        if len(body) > BODY_BYTES:
+            return False
+        taken: bool = lane.take(request.sender, body.get(), self.addr[0], self._answered)
+        return taken
+
+    def _answered(self, body: bytes | None) -> None:
+        self.http.answered(self, body)
+
+    def answer(self, body: bytes) -> None:
+        """Answer the request that took the express lane; called by the thread of the loop."""
+        if not self.connected:
+            return
+        last = self.http.stopping
+        head = _express_header(int(time.time()), last=last)
+        known_as = request_id(self.requests[0].headers.get("X_REQUEST_ID")).encode("ascii")
+        data = b"%sX-Request-Id: %s\r\nContent-Length: %d\r\n\r\n%s" % (head, known_as, len(body), body)
+        self._send_at_once(data)
+        self.requests[0].close()
+        with self.requests_lock:
+            self.requests.pop(0)
+            if last:
+                self.close_when_flushed = True
+                self.requests.clear()
+            elif self.requests:
+                self.server.add_task(self)
+            elif self.request is not None and self.request.expect_continue and self.request.headers_finished:
+                self.send_continue()
+        self.last_activity = time.time()
+        self.wake()
+
+    def _send_at_once(self, data: bytes) -> None:
+        """Send what the socket takes, and leave the rest to the loop."""
+        with self.outbuf_lock:
+            sent = 0
+            if not self.total_outbufs_len:
+                try:
+                    sent = self.socket.send(data)
+                except BlockingIOError:
+                    pass
+                except OSError:  # the client went away
+                    self.will_close = True
+                    return
+            if sent < len(data):
+                self.outbufs[-1].append(data[sent:])
+                self.current_outbuf_count += len(data) - sent
+                self.total_outbufs_len += len(data) - sent
 
     def wake(self) -> None:
         """Have the loop see what this connection waits for now."""
@@ -242,6 +309,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     Attributes:
         loop: Waits for it and its connections.
+        lane: The express lane; None where all requests go through the application.
+        accepts_at_once: How many connections a turn of the loop accepts.
         stopping: Connections are closed after the request that they are at.
         trusts_proxy: waitress looks after the headers of proxies; else they are dropped.
     """
@@ -251,15 +320,19 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     stopping = False
     trusts_proxy = False
     kept_body_bytes = HARD_BODY_BYTES
+    accepts_at_once = 64
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.header_memory = HeaderMemory()
+    def __init__(self, *args: Any, lane: Lane | None = None, **kwargs: Any) -> None:
+        self.lane = lane
+        self.header_memory = HeaderMemory(lane)
+        self._answers: deque[tuple[Any, bytes | None]] = deque()
+        self._told = False
         self._trigger_lock = threading.RLock()  # re-entrant, since a signal handler may come in between
         super().__init__(*args, **kwargs)
 
     def handle_accept(self) -> None:
         """Accept all connections that wait, up to a number that keeps the others served."""
-        for _ in range(64):
+        for _ in range(self.accepts_at_once):
             if not self.accept_one():
                 return
 
@@ -268,6 +341,30 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         before = len(self._map)
         super().handle_accept()
         return len(self._map) > before
+
+    def add_task(self, channel: Any) -> None:
+        """Have the next request of *channel* answered, by the express lane if it takes it, else by a thread."""
+        if self.lane is None or not channel.take_lane():
+            super().add_task(channel)
+
+    def answered(self, channel: Any, body: bytes | None) -> None:
+        """Have the loop send the answer of the express lane, or None the long way; called by any thread."""
+        self._answers.append((channel, body))
+        if not self._told:
+            self._told = True
+            self.pull_trigger()
+
+    def finish_turn(self) -> None:
+        """Send answers that have come meanwhile, and have kept what was taken in; the loop calls it at each turn."""
+        self._told = False
+        while self._answers:
+            channel, body = self._answers.popleft()
+            if body is None:
+                super().add_task(channel)
+            else:
+                channel.answer(body)
+        if self.lane is not None:
+            self.lane.push()
 
     def pull_trigger(self) -> None:
         """Wake the loop, unless it has ended: the number of its pipe may be another file's by now."""

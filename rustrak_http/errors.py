@@ -7,8 +7,6 @@ log has the same id with the places in the code, and no texts of foreign excepti
 import logging
 import re
 import secrets
-import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -16,6 +14,7 @@ import falcon
 
 from rustrak_core.errors import OverloadError, RustrakError
 from rustrak_http.answers import answer
+from rustrak_http.traces import places
 
 _log = logging.getLogger("rustrak.http")
 
@@ -136,20 +135,8 @@ def _headers(error: RustrakError) -> dict[str, str]:
 
 def _incident(error: BaseException) -> Refusal:
     incident = secrets.token_hex(3)
-    _log.error("internal error (incident %s): %s", incident, "\n".join(_places(error)))
+    _log.error("internal_error incident=%s reason=%s", incident, "\n".join(places(error)))
     return Refusal(status=500, text=f"internal error (incident {incident})")
-
-
-def _places(error: BaseException) -> Iterator[str]:
-    """Yield type and places of *error* and its causes; texts of our own errors only, since they hold no payload."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        text = f": {current}" if isinstance(current, RustrakError) else ""
-        yield f"{type(current).__module__}.{type(current).__qualname__}{text}"
-        yield from (line.rstrip() for line in traceback.format_list(traceback.extract_tb(current.__traceback__)))
-        current = current.__cause__ or current.__context__
 
 
 def _handle(req: falcon.Request, resp: falcon.Response, error: Exception, _params: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser
 from waitress.receiver import ChunkedReceiver, FixedStreamReceiver
 
+from rustrak_http.express import Lane, Sender
+
 _HEADERS_MAX = 256
 _HEADER_BYTES_MAX = 2048
 # A line that continues (RFC 9112, section 5.2) is not a number alone.
@@ -30,13 +32,19 @@ _FACTS = (
     "connection_close",
     "expect_continue",
     "chunked",
+    "sender",
 )
 
 
 class HeaderMemory:
-    """What the headers met lately say; used by the one thread that reads requests."""
+    """What the headers met lately say; used by the one thread that reads requests.
 
-    def __init__(self) -> None:
+    Args:
+        lane: Asked once about each header, whether requests with it may take the express lane.
+    """
+
+    def __init__(self, lane: Lane | None = None) -> None:
+        self._lane = lane
         self._known: dict[bytes, tuple[dict[str, Any], dict[str, str]]] = {}
 
     def parse(self, parser: HTTPRequestParser, header_plus: bytes) -> None:
@@ -49,12 +57,20 @@ class HeaderMemory:
             _tell(parser, known, length)
             return
         HTTPRequestParser.parse_header(parser, header_plus)
+        parser.sender = self._sender(parser)
         headers = dict(parser.headers)
         if len(rest) <= _HEADER_BYTES_MAX and headers.pop("CONTENT_LENGTH", "") == length.decode():
             if len(self._known) >= _HEADERS_MAX:
                 self._known.clear()
             facts = {name: getattr(parser, name) for name in _FACTS if hasattr(parser, name)}
             self._known[rest] = facts, headers
+
+    def _sender(self, parser: HTTPRequestParser) -> Sender | None:
+        if self._lane is None or parser.version != "1.1" or parser.connection_close:
+            return None
+        return self._lane.sender(
+            method=parser.command.upper(), path=parser.path, query=parser.query, headers=parser.headers
+        )
 
 
 def _tell(parser: HTTPRequestParser, known: tuple[dict[str, Any], dict[str, str]], length: bytes) -> None:

@@ -117,7 +117,7 @@ class Door:
             self._count(shed(accepted, reason=error.reason))
             raise
         except (SpoolUnavailableError, StoreUnavailableError) as error:
-            _log.error("events are refused: %s", error)
+            _log.error("events_refused reason=%s", error)
             raise OverloadError(
                 "events cannot be kept just now; see /health/ready", retry_after_s=_OUTAGE_RETRY_S, reason="unavailable"
             ) from error
@@ -302,6 +302,11 @@ def _whole_body(req: falcon.Request, limits: Limits) -> bytes:
     return b"".join(_pieces(req, body_bytes=limits.body_bytes, decompressed_bytes=most))
 
 
+def answer_body(received: Received) -> bytes:
+    """Return what a request is answered with that came to *received*."""
+    return b"{}" if received.event_id is None else b'{"id":"%s"}' % received.event_id.hex.encode()
+
+
 def _answer(resp: falcon.Response, received: Received) -> None:
     resp.content_type = falcon.MEDIA_JSON
-    resp.data = b"{}" if received.event_id is None else b'{"id":"%s"}' % received.event_id.hex.encode()
+    resp.data = answer_body(received)

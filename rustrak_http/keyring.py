@@ -48,6 +48,11 @@ class StoreKeyRing(KeyRing):
             raise UnknownProjectError("no such project; take the DSN that the project shows now")
         return known.key
 
+    def known_key_of(self, project_id: ProjectId) -> str | None:
+        """Return a project's key if it is known well enough not to ask, else None."""
+        known = self._known.get(project_id)
+        return known.key if known is not None and known.until > self._monotonic() else None
+
     def changed(self) -> None:
         """Forget what is known: a project was created or deleted here."""
         with self._lock:

@@ -42,6 +42,7 @@ class PollLoop:
     def turn(self, timeout_s: float) -> None:
         """Ask every channel what it waits for, and wait."""
         wasyncore.poll2(timeout_s, self._map)
+        self._server.finish_turn()
 
     def wake(self, channel: Any) -> None:
         """Wake the loop, which asks everyone."""
@@ -78,6 +79,7 @@ class EpollLoop:
             wasyncore.readwrite(obj, events)
             if obj is not self._server and obj is not self._server.trigger:
                 self.wake(obj)
+        self._server.finish_turn()
 
     def wake(self, channel: Any) -> None:
         """Arm a channel for what it waits for now, if anything.

@@ -8,6 +8,7 @@ from falcon.constants import COMBINED_METHODS
 from rustrak_http.errors import MethodError
 from rustrak_http.gate import TokenGate
 from rustrak_http.paths import ingestion_path
+from rustrak_http.request_id import CURRENT, HEADER, request_id
 
 _CORS = [
     ("Access-Control-Allow-Origin", "*"),
@@ -25,7 +26,8 @@ _PREFLIGHT = [
     ("Access-Control-Max-Age", "3600"),
 ]
 _EVERYWHERE = [("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")]
-_INGESTION = [*_EVERYWHERE, *_CORS]
+INGESTION_HEADERS = [*_EVERYWHERE, *_CORS]
+"""What every answer bears on a path that SDKs send to."""
 
 
 class Front:
@@ -40,6 +42,8 @@ class Front:
         Raises:
             UnauthorizedError: a path under ``/api/`` that SDKs do not send to, without a valid token.
         """
+        req.context.request_id = current = request_id(req.env.get("HTTP_X_REQUEST_ID"))
+        CURRENT.set(current)
         if req.method == "HEAD":
             req.method = "GET"
             req.context.head = True
@@ -72,7 +76,9 @@ class Front:
         """Set the headers that every answer carries; on ingestion those that let a browser read it."""
         if getattr(req.context, "head", False):
             req.method = "HEAD"  # falcon leaves the body out of what it sends
-        resp.set_headers(_INGESTION if getattr(req.context, "ingestion", False) else _EVERYWHERE)
+        resp.set_headers(INGESTION_HEADERS if getattr(req.context, "ingestion", False) else _EVERYWHERE)
+        resp.set_header(HEADER, getattr(req.context, "request_id", None) or request_id(None))
+        CURRENT.set("")
 
 
 def methods_of(resource: object) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ waitress' own defaults (4 threads, 100 connections) defeat many SDKs at once. Ac
 the spool's fsync, which many share, so that more threads than cores make sense.
 """
 
+import errno
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from waitress.adjustments import Adjustments
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_http.connection import HARD_BODY_BYTES, Listener, ThreadPool
+from rustrak_http.express import Lane
 from rustrak_http.loop import make_loop
 
 WsgiApp = Callable[..., Iterable[bytes]]
@@ -22,8 +24,13 @@ THREADS_DEFAULT = 48
 CONNECTIONS_DEFAULT = 1000
 BACKLOG = 1024
 HEADER_BYTES = 128 * 1024
+BEAT_S = 0.9
+
+TRUSTED_HEADERS = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port"})
+"""What a trusted proxy is believed."""
 
 _IDLE_GRACE_S = 0.2
+_TAKEN_WAIT_S = 2.0
 
 
 class HttpServer:
@@ -42,6 +49,8 @@ class HttpServer:
         threads: int = THREADS_DEFAULT,
         connections: int = CONNECTIONS_DEFAULT,
         trusted_proxy: str | None = None,
+        lane: Lane | None = None,
+        accepts_at_once: int = 64,
     ) -> None:
         """Put *app* on *sock*, which is bound and listening; `run` serves it.
 
@@ -53,6 +62,9 @@ class HttpServer:
             threads: How many requests are worked on at once.
             connections: How many connections are open at once; more wait in the backlog.
             trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
+            lane: Takes plain envelopes in, past the application. Not used behind a proxy.
+            accepts_at_once: How many connections are accepted at a time; few where processes share the socket, so that
+                each gets its part.
         """
         self.host, self.port = sock.getsockname()[:2]
         self._map: dict[int, Any] = {}
@@ -66,15 +78,25 @@ class HttpServer:
             adj=_adjustments(connections=connections, trusted_proxy=trusted_proxy),
             bind_socket=False,
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
+            lane=None if trusted_proxy else lane,
         )
+        self._listener.accepts_at_once = accepts_at_once
         self._listener.kept_body_bytes = body_bytes + 1
         self._listener.trusts_proxy = bool(trusted_proxy)
         self._listener.loop = self._loop = make_loop(self._listener, self._map)
 
-    def run(self, *, grace_s: float = 5.0) -> None:
-        """Serve until `stop`, then finish what has begun, for up to *grace_s* seconds."""
+    def run(self, *, grace_s: float = 5.0, beat: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`, then finish what has begun, for up to *grace_s* seconds.
+
+        Args:
+            beat: Called about once a second, by the thread that reads and answers.
+        """
+        beat_at = float("-inf")
         while not self._listener.stopping:
             self._loop.turn(1.0)
+            if time.monotonic() - beat_at >= BEAT_S:
+                beat_at = time.monotonic()
+                beat()
         self._drain(time.monotonic() + grace_s)
         self._pool.shutdown(timeout_s=1.0)
         self._listener.close()  # first, since it looks after the trigger, which `stop` may be about to pull
@@ -100,8 +122,13 @@ class HttpServer:
                     channel.handle_close()
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, option: str = "--") -> socket.socket:
     """Return a socket that listens on *host* and *port*; 0 takes a free port.
+
+    Args:
+        host: An address of this machine, or a name of it.
+        port: 0 to 65535.
+        option: How the options begin that set them, for the error.
 
     Raises:
         ConfigurationError: the port is taken, or the address is not one of this machine.
@@ -111,15 +138,28 @@ def listen(host: str, port: int) -> socket.socket:
         found.sort(key=lambda info: info[0] != socket.AF_INET)  # "localhost" is both; most DSNs resolve to IPv4
         family, _, _, _, address = found[0]
         dual = family == socket.AF_INET6 and host == "::"
-        return socket.create_server(
-            (str(address[0]), int(address[1])), family=family, backlog=BACKLOG, dualstack_ipv6=dual
-        )
+        return _bound((str(address[0]), int(address[1])), family=family, dual=dual)
     except (OSError, OverflowError, UnicodeError) as error:
         why = (getattr(error, "strerror", None) or str(error)).partition(" (while attempting")[0]  # says it twice
+        variable = f"RUSTRAK_{option.strip('-').upper()}".rstrip("_")
         raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {why}; choose another with --host and --port"
-            " (RUSTRAK_HOST, RUSTRAK_PORT)"
+            f"cannot listen on {host} port {port}: {why}; choose another with {option}host and {option}port"
+            f" ({variable}_HOST, {variable}_PORT)"
         ) from error
+
+
+def _bound(address: tuple[str, int], *, family: int, dual: bool) -> socket.socket:
+    """Listen; where the port is taken, it may be by processes whose parent was just killed, which are about to go."""
+    deadline = time.monotonic() + _TAKEN_WAIT_S
+    while True:
+        try:
+            sock = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+            sock.settimeout(0)  # here, before processes share it: whether it blocks is one thing for all of them
+            return sock
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 def serve_app(app: WsgiApp, host: str, port: int, *, body_bytes: int, threads: int = THREADS_DEFAULT) -> HttpServer:
@@ -133,7 +173,7 @@ def _adjustments(*, connections: int, trusted_proxy: str | None) -> Any:
         proxy = {
             "trusted_proxy": trusted_proxy,
             "trusted_proxy_count": 1,
-            "trusted_proxy_headers": "x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port",
+            "trusted_proxy_headers": " ".join(sorted(TRUSTED_HEADERS)),
         }
     return Adjustments(
         connection_limit=connections,

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -15,6 +16,7 @@ from rustrak_storage.key_files import FileGeneration, KeyFile, MemoryGeneration
 KNOWN_S = 4.0
 REFUSED_S = 1.0
 AWAY_S = 1.0
+_AGEING_S = KNOWN_S / 2
 _SAVE_S = 1.0
 _WAIT_S = 1.0
 _REFUSALS_MAX = 10_000
@@ -79,6 +81,7 @@ class StoredKeyRing(KeyRing):
         self._refused: dict[ProjectId, tuple[int, float]] = {}
         self._asking: dict[ProjectId, _Asking] = {}
         self._away_until = float("-inf")
+        self._ageing: set[ProjectId] = set()
         self._unsaved: dict[int, tuple[str, int] | None] = {}
         self._saved_at = float("-inf")
         if self._file is not None:
@@ -108,6 +111,24 @@ class StoredKeyRing(KeyRing):
             if now < self._away_until:
                 raise StoreUnavailableError(_AWAY)
         return self._ask(project_id, known)
+
+    def known_key_of(self, project_id: ProjectId) -> str | None:
+        """Return a project's key where `key_of` would neither ask the store nor write, else None."""
+        known = self._known.get(project_id)
+        if known is None or self._unsaved or known.generation != self._generation.get():
+            return None
+        now = self._clock()
+        age_s = now - known.asked_at
+        if age_s > _AGEING_S:
+            self._ageing.add(project_id)
+        return known.key if age_s < KNOWN_S or now < self._away_until else None
+
+    def refresh(self) -> None:
+        """Ask again for keys in use that will soon be too old, so that no request has to; call it each second."""
+        ageing, self._ageing = self._ageing, set()
+        for project_id in ageing:
+            with suppress(UnknownProjectError, StoreUnavailableError):
+                self._ask(project_id, self._known.get(project_id))
 
     def changed(self) -> None:
         """A project was created or deleted here: what is known must be confirmed, in every process of the folder.

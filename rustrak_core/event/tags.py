@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from rustrak_core.event.problems import Problems
@@ -30,12 +31,22 @@ def tag_pairs(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _collect(pairs: dict[str, str], sent_key: Any, sent_value: Any) -> None:
-    key, value = lenient_text(sent_key), lenient_text(sent_value)
-    if key is None or not value or "\n" in value or len(pairs) >= MAX_TAGS:
+    value = sent_value if type(sent_value) is str else lenient_text(sent_value)
+    if not value or "\n" in value or len(pairs) >= MAX_TAGS:
         return
-    key = key.replace(" ", "-")
-    if key not in pairs and key not in _RESERVED and _KEY.fullmatch(key):
+    key = _key(sent_key if type(sent_key) is str else lenient_text(sent_key) or "")
+    if key is not None and key not in pairs:
         pairs[key] = cut(value, _TEXT_MAX)
+
+
+def _key(sent: str) -> str | None:
+    return _short_key(sent) if len(sent) <= _TEXT_MAX else None
+
+
+@lru_cache(maxsize=1024)
+def _short_key(sent: str) -> str | None:
+    key = sent.replace(" ", "-")
+    return key if key not in _RESERVED and _KEY.fullmatch(key) else None
 
 
 def environment_tag(payload: Mapping[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """The user whom an event happened to."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from rustrak_core.event.problems import Problems
 from rustrak_core.event.scalars import cut, lenient_text
 
 _AUTO = "{{auto}}"
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}")
 _LIMITS: Final = {"id": 128, "email": 75, "username": 128}
 
 
@@ -34,6 +37,8 @@ def ip_address(value: Any, remote_addr: str | None) -> str | None:
         value = remote_addr
     if not isinstance(value, str) or len(value) > 64:
         return None
+    if _IPV4.fullmatch(value):  # most of them, and ten times as quick as what follows
+        return value
     try:
         return str(ipaddress.ip_address(value.strip()))
     except ValueError:

@@ -5,5 +5,16 @@ from rustrak_core.receive.envelope import EnvelopeReceiver
 from rustrak_core.receive.refusal import refused, shed
 from rustrak_core.receive.security import receive_security
 from rustrak_core.receive.store import receive_store
+from rustrak_core.receive.whole import WholeEnvelope, receive_whole
 
-__all__ = ["EnvelopeReceiver", "Limits", "Received", "receive_security", "receive_store", "refused", "shed"]
+__all__ = [
+    "EnvelopeReceiver",
+    "Limits",
+    "Received",
+    "WholeEnvelope",
+    "receive_security",
+    "receive_store",
+    "receive_whole",
+    "refused",
+    "shed",
+]

@@ -73,6 +73,10 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         "token": ("rustrak_http.cli.token:token", "Create, list and delete API tokens."),
         "issues": ("rustrak_http.cli.issues:issues", "List issues."),
         "event": ("rustrak_http.cli.event:event", "Show an event with its stack trace."),
+        "quarantine": (
+            "rustrak_http.cli.quarantine:quarantine",
+            "Look into events that could not be digested, give them back, or remove them.",
+        ),
         "send-event": ("rustrak_http.cli.send_event:send_event", "Send a test event to a DSN."),
         "completion": ("rustrak_http.cli.completion:completion", "Print the completion script of a shell."),
     },

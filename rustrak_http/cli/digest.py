@@ -1,82 +1,79 @@
-"""The digest worker of ``rustrak serve``: ``python -m rustrak_http.cli.digest``, a child, not for calling by hand.
+"""The digest worker of ``rustrak serve``, a child of it."""
 
-It reads one line of JSON from its standard input (where the spool and the database are), digests until that input ends,
-finishes its batch, and exits. See `rustrak_http.supervisor`.
-"""
-
-import json
 import logging
 import os
-import signal
-import sys
 import threading
-from pathlib import Path
+from contextlib import closing
 
 from rustrak_core.errors import RustrakError
-from rustrak_http.cli.logs import log_to_stderr
+from rustrak_http.cli.logs import tell_repeats
 from rustrak_http.cli.memory import settle_memory
+from rustrak_http.cli.options import Place
+from rustrak_http.pulse import Pulse
+from rustrak_http.rehearsal import Rehearsal
+from rustrak_http.supervisor import Life
+from rustrak_http.tallies import Tallies
 from rustrak_http.worker import Beat, DigestWorker
 
 _log = logging.getLogger("rustrak.worker")
+
+GRACE_S = 20.0
+SILENT_S = 30.0
+"""A worker that gave no sign of life for so long is stuck."""
+
+STUCK_S = 20.0
+"""It gives none once an event was digested for so long."""
+
+BACKOFF_MAX_S = 2.0
+"""Each event that no worker survives costs three of them, and others wait meanwhile."""
 
 # In a burst, accepting comes first: what waits in the spool is safe, while what cannot be accepted is lost.
 _NICENESS = 5
 
 
-def beat(sign: Beat) -> None:
-    """Tell the parent that the worker is alive, and what keeps it from its work, if anything."""
-    os.write(1, f"{sign.trouble or ''}\n".encode())
+def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = None) -> int:
+    """Digest until *life* is over, finish the batch at hand, and return the exit status.
 
-
-def main() -> int:
-    """Digest until told to stop; return the exit status."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C and systemd tell parent and child; the parent says when
-        signal.signal(number, signal.SIG_IGN)
-    os.nice(_NICENESS)
-    stop = threading.Event()
-    log_to_stderr()
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return 0
-    place = json.loads(line)
-    threading.Thread(target=_stop_at_eof, args=(stop,), name="parent", daemon=True).start()
-    try:
-        _digest(Path(place["spool_dir"]), place["database_url"], stop)
-    except BrokenPipeError:  # a sign of life found that the parent is gone
-        return 0
-    except RustrakError as error:
-        _log.error("%s", error)
-        return 1
-    except Exception:  # noqa: BLE001 - the last to see it; the parent starts us again
-        _log.exception("the digest worker failed")
-        return 1
-    return 0
-
-
-def _digest(spool_dir: Path, database_url: str, stop: threading.Event) -> None:
+    Args:
+        workers: How many share the spool, this one among them.
+        tallies: Where to count what is digested.
+    """
     from rustrak_storage.factory import open_store
     from rustrak_storage.spool import DirectorySpoolReader
 
-    store = open_store(database_url)
-    try:
-        reader = DirectorySpoolReader(spool_dir)
+    os.nice(_NICENESS)
+    stop = threading.Event()
+    life.when_over(stop.set)
+
+    def beat(trouble: str) -> None:
+        life.beat(trouble)
+        tell_repeats()
+
+    pulse = Pulse(beat, stuck_s=STUCK_S)
+    pulse.trouble = "starting"
+
+    def heartbeat(sign: Beat) -> None:
+        pulse.trouble = sign.trouble or ""
+
+    def recorded(events: int) -> None:
+        if tallies is not None:
+            tallies.digested(life.slot, events)
+
+    with pulse:
         try:
+            store = open_store(place.database_url)
+        except RustrakError as error:
+            _log.error("worker_not_started reason=%s", error)
+            return 1
+        with closing(store), closing(DirectorySpoolReader(place.spool_dir, readers=workers)) as reader:
             settle_memory()
-            DigestWorker(store, reader, heartbeat=beat).run(stop)
-        finally:
-            reader.close()
-    finally:
-        store.close()
-
-
-def _stop_at_eof(stop: threading.Event) -> None:
-    while os.read(0, 4096):
-        pass
-    stop.set()
-
-
-if __name__ == "__main__":
-    status = main()
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(status)  # the thread that waits for the parent holds standard input's lock, which finalising would want
+            worker = DigestWorker(
+                store,
+                reader,
+                heartbeat=heartbeat,
+                progress=pulse.step,
+                recorded=recorded,
+                rehearsal=Rehearsal(stuck_s=STUCK_S),
+            )
+            worker.run(stop)
+    return 0

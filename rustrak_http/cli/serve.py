@@ -1,24 +1,19 @@
 """``rustrak serve``: HTTP, spool, digest worker and database, in one command."""
 
-import json
 import os
-import re
-import signal
-import sys
-import threading
+import socket
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from rustrak_core.ambient import new_token_hex, new_uuid, utc_now
 from rustrak_core.errors import ConfigurationError
-from rustrak_core.project import Project
 from rustrak_core.receive import Limits
-from rustrak_core.token import token_hash
-from rustrak_http.cli.logs import log_to_stderr
+from rustrak_http.board import Board
+from rustrak_http.cli import digest
+from rustrak_http.cli.logs import FORMATS, log_to_stderr
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import (
     Integer,
@@ -31,15 +26,14 @@ from rustrak_http.cli.options import (
     remember_public_url,
     with_place,
 )
-from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, HttpServer, listen
-from rustrak_http.shapes import dsn_text, project_to_json
-from rustrak_http.supervisor import ChildState, Supervisor
+from rustrak_http.cli.welcome import announce, first_start
+from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, listen
+from rustrak_http.supervisor import Life, Role, Supervisor
 
-FIRST_PROJECT = "my-app"
-HTTP_GRACE_S = 5.0
-WORKER_GRACE_S = 20.0
-WORKER_SILENT_S = 30.0
-"""A worker that gave no sign of life for so long counts as dead."""
+if TYPE_CHECKING:
+    from rustrak_http.cli.meter import Meter
+
+PROCESSES_DEFAULT = min(2, os.cpu_count() or 1)
 
 _LIMITS = Limits()
 _MIB = 1 << 20
@@ -53,12 +47,18 @@ class Settings:
     host: str
     port: int
     public_url: str | None
+    server: str
+    processes: int
+    workers: int
     threads: int
     connections: int
     trusted_proxy: str | None
     limits: Limits
     spool_max_bytes: int
     spool_min_free_bytes: int
+    metrics: bool
+    metrics_host: str
+    metrics_port: int | None
 
 
 def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
@@ -70,7 +70,34 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all of IPv4.")
 @option("--port", default=8080, show_default=True, type=Integer(0, 65535), help="Port; 0 takes a free one.")
 @public_url_option
-@option("--threads", default=THREADS_DEFAULT, show_default=True, type=Integer(1, 1000), help="Requests at once.")
+@option(
+    "--server",
+    default="waitress",
+    show_default=True,
+    type=click.Choice(["waitress", "granian"]),
+    help="HTTP server; granian, with rustrak[fast], is the quicker.",
+)
+@option(
+    "--processes",
+    default=PROCESSES_DEFAULT,
+    show_default="one a processor and 2 at most",
+    type=Integer(1, 64),
+    help="HTTP processes.",
+)
+@option(
+    "--workers",
+    default=PROCESSES_DEFAULT,
+    show_default="one a processor and 2 at most",
+    type=Integer(1, 64),
+    help="Digest workers; more than HTTP processes have nothing to do.",
+)
+@option(
+    "--threads",
+    default=THREADS_DEFAULT,
+    show_default=True,
+    type=Integer(1, 1000),
+    help="Requests at once in a process; plain envelopes, which take no thread, apart.",
+)
 @option("--connections", default=CONNECTIONS_DEFAULT, show_default=True, type=Integer(1), help="Connections at once.")
 @option("--trusted-proxy", metavar="ADDRESS", help="Proxy whose X-Forwarded-* headers are believed; * for any.")
 @_bytes_option("--max-body-bytes", _LIMITS.body_bytes, "Largest body, as sent.")
@@ -80,8 +107,18 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
 @_bytes_option("--max-header-bytes", _LIMITS.header_bytes, "Largest header line of an envelope.")
 @_bytes_option("--spool-max-bytes", 1024 * _MIB, "Room for accepted events that wait.")
 @_bytes_option("--spool-min-free-bytes", 256 * _MIB, "Disk space that is left free.")
+@option("--metrics", is_flag=True, help="Answer /metrics on the same port, for Prometheus.")
+@option("--metrics-port", type=Integer(0, 65535), help="Answer /metrics on a port of its own; 0 takes a free one.")
+@option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of that port.")
+@option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    show_default=True,
+    help="Lines on standard error: JSON, or key=value.",
+)
 @json_option
-def serve(as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click calls it so
+def serve(as_json: bool, log_format: str, **options: Any) -> None:  # noqa: FBT001 - click calls it so
     """Run the server: HTTP, digest worker and database, in one command.
 
     On an empty database it makes a project and an API token, and prints both, once.
@@ -93,63 +130,69 @@ def serve(as_json: bool, **options: Any) -> None:  # noqa: FBT001 - click calls 
         items=options.pop("max_items"),
         header_bytes=options.pop("max_header_bytes"),
     )
-    log_to_stderr()
+    log_to_stderr(log_format)
     run(Settings(limits=limits, **options), as_json=as_json)
 
 
 def run(settings: Settings, *, as_json: bool) -> None:
     """Serve until a SIGTERM or SIGINT.
 
+    The process itself only prepares everything, and then looks after its children; see `rustrak_http.supervisor`.
+
     Raises:
         ConfigurationError: a setting is wrong, or the port is taken.
         StoreUnavailableError: the database cannot be reached, or its schema is newer than this version.
     """
-    if settings.place.database_url.startswith("memory:"):
+    place = settings.place
+    if place.database_url.startswith("memory:"):
         raise ConfigurationError(
-            "a database in memory is of one process, and `rustrak serve` has two; leave --database-url away for a file"
+            "a database in memory is of one process, and `rustrak serve` has several; leave --database-url away"
         )
-    from rustrak_http.app import create_app
-    from rustrak_storage.keys import StoredKeyRing
-    from rustrak_storage.spool import DirectorySpool
+    from rustrak_http.cli import http
 
+    http.server_class(settings.server)
     public_url = None if settings.public_url is None else checked_public_url(settings.public_url)
-    connections = min(settings.connections, _raise_file_limit() - 200)
+    connections = min(settings.connections, settings.processes * (_raise_file_limit() - 200))
     sock = listen(settings.host, settings.port)
-    settings.place.make()
-    store = open_configured_store(settings.place)
-    spool = DirectorySpool(
-        settings.place.spool_dir, max_bytes=settings.spool_max_bytes, min_free_bytes=settings.spool_min_free_bytes
-    )
-    supervisor = _supervisor(settings.place)
-    app = create_app(
-        store,
-        spool=spool,
-        keys=StoredKeyRing(store, directory=settings.place.data_dir),
+    place.make()
+    store = open_configured_store(place)
+    open_spool = _check_files(settings, store)
+    here = local_url(settings.host, sock.getsockname()[1])
+    url = public_url or here
+    remember_public_url(place, url)
+    first = first_start(store)
+    store.close()
+
+    board = Board(settings.processes + settings.workers)
+    meter = _meter(settings, board)
+    serve_http = partial(
+        http.serve_http,
+        place,
+        sock,
         public_url=public_url,
         limits=settings.limits,
-        worker_alive=lambda: worker_trouble(supervisor.state()),
-    )
-    server = HttpServer(
-        app,
-        sock,
-        body_bytes=max(settings.limits.body_bytes, _MIB),
+        open_spool=open_spool,
+        worker_states=[partial(board.state, settings.processes + number) for number in range(settings.workers)],
+        server_name=settings.server,
+        processes=settings.processes,
         threads=settings.threads,
-        connections=connections,
+        connections=-(-connections // settings.processes),
         trusted_proxy=settings.trusted_proxy,
+        meter=meter,
     )
-    here = local_url(settings.host, server.port)
-    url = public_url or here
-    remember_public_url(settings.place, url)
-    first = _first_start(store)
-    _stop_on_signal(server)
-    supervisor.start()
-    _announce(settings, url, here, first, as_json=as_json)
+    serving = Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2, silent_s=http.SILENT_S)
+    work = partial(_digest, place, sock, meter, workers=settings.workers)
+    digesting = Role(
+        name="digest", run=work, grace_s=digest.GRACE_S, silent_s=digest.SILENT_S, backoff_max_s=digest.BACKOFF_MAX_S
+    )
+    roles = [serving] * settings.processes + [digesting] * settings.workers
     settle_memory()
-    with _Housekeeping(spool.flush):
-        server.run(grace_s=HTTP_GRACE_S)
-    spool.close()
-    supervisor.stop(timeout_s=WORKER_GRACE_S)
-    store.close()
+    hurried = Supervisor(roles, board).run(
+        started=partial(announce, place, url, here, first, as_json=as_json, metrics_url=_metrics_url(meter, here)),
+        stopping=partial(_stop_listening, sock, meter),
+    )
+    if hurried:
+        os._exit(128 + hurried)
 
 
 def local_url(host: str, port: int) -> str:
@@ -159,112 +202,69 @@ def local_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def masked(database_url: str) -> str:
-    """Return a database's URL without its password."""
-    hidden = re.sub(r"^([^:/]+://[^:/@]*):.*@", r"\1:***@", database_url)
-    return re.sub(r"([?&](?:password|passwd|sslpassword)=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
+def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
+    """Return what opens the spool, having seen that it and the file of keys can be used.
+
+    Raises:
+        ConfigurationError: they cannot.
+    """
+    from rustrak_storage.keys import StoredKeyRing
+    from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader  # the reader: so that the worker shares it
+
+    place = settings.place
+    open_spool = partial(
+        DirectorySpool,
+        place.spool_dir,
+        max_bytes=settings.spool_max_bytes,
+        min_free_bytes=settings.spool_min_free_bytes,
+    )
+    open_spool().close()
+    StoredKeyRing(store, directory=place.data_dir).close()
+    DirectorySpoolReader(place.spool_dir).close()
+    return open_spool
 
 
-def _supervisor(place: Place) -> Supervisor:
-    greeting = json.dumps({"spool_dir": str(place.spool_dir), "database_url": place.database_url})
-    return Supervisor(
-        [sys.executable, "-m", "rustrak_http.cli.digest"], greeting=greeting.encode(), name="digest worker"
+def _digest(place: Place, sock: socket.socket, meter: "Meter | None", life: Life, *, workers: int) -> int:
+    _stop_listening(sock, meter)  # else the port would be taken for as long as a batch takes after the others are gone
+    return digest.digest(place, life, workers=workers, tallies=None if meter is None else meter.tallies)
+
+
+def _stop_listening(sock: socket.socket, meter: "Meter | None") -> None:
+    sock.close()
+    if meter is not None:
+        meter.close()
+
+
+def _meter(settings: Settings, board: Board) -> "Meter | None":
+    """Return what the processes share to be measured, None where nobody asked for that.
+
+    Raises:
+        ConfigurationError: the port is taken.
+    """
+    if not settings.metrics and settings.metrics_port is None:
+        return None
+    from rustrak_http.cli.meter import Meter
+    from rustrak_http.metrics import Child
+    from rustrak_http.tallies import Tallies
+
+    names = [f"http-{n}" for n in range(settings.processes)] + [f"digest-{n}" for n in range(settings.workers)]
+    return Meter(
+        tallies=Tallies(len(names)),
+        children=[Child(name=name, state=partial(board.state, slot)) for slot, name in enumerate(names)],
+        on_same_port=settings.metrics,
+        sock=None
+        if settings.metrics_port is None
+        else listen(settings.metrics_host, settings.metrics_port, option="--metrics-"),
     )
 
 
-def worker_trouble(state: ChildState) -> str | None:
-    """Return what is wrong with the digest worker, for ``/health/ready``; None where nothing is."""
-    if state.beat_age_s is None:
-        return "starting; it has given no sign of life yet"
-    if state.beat_age_s > WORKER_SILENT_S:
-        return f"no sign of life for {state.beat_age_s:.0f} s; it is dead or stuck, see the log"
-    return f"cannot record just now ({state.said}); see the log" if state.said else None
-
-
-@attrs.frozen(kw_only=True)
-class _First:
-    project: Project
-    token: str = attrs.field(repr=False)
-
-
-def _first_start(store: Any) -> _First | None:
-    token = new_token_hex()
-    sha256 = token_hash(token)
-    made = store.first_start(
-        name=FIRST_PROJECT, sentry_key=str(new_uuid()), token_sha256=sha256, token_prefix=token[:4], now=utc_now()
-    )
-    return None if made is None else _First(project=made[0], token=token)
-
-
-def _announce(settings: Settings, url: str, here: str, first: _First | None, *, as_json: bool) -> None:
-    """Print where everything is and, once in a database's life, what an application and a reader need."""
-    facts: dict[str, Any] = {
-        "data_dir": str(settings.place.data_dir),
-        "database": masked(settings.place.database_url),
-        "url": url,
-        "local_url": here,
-    }
-    dsn = None if first is None else dsn_text(first.project, url)
-    if as_json:
-        if first is not None and dsn is not None:
-            facts |= {"project": project_to_json(first.project, dsn), "dsn": dsn, "token": first.token}
-        click.echo(json.dumps(facts))
-        return
-    click.echo(
-        f"Rustrak {_version()}\n"
-        f"  data       {facts['data_dir']}\n"
-        f"  database   {facts['database']}\n"
-        f"  URL        {facts['url']}" + ("" if url == here else f"\n  listens at {here}")
-    )
-    if first is None:
-        click.echo(
-            "\n`rustrak project list` shows DSNs, `rustrak token create` makes an API token. Ctrl-C stops the server."
-        )
-    else:
-        click.echo(_welcome(first, url, dsn))
-    sys.stdout.flush()
-
-
-def _welcome(first: _First, url: str, dsn: str | None) -> str:
-    return f"""
-A first project and a token for the API were made. This is shown once.
-  project    {first.project.name}
-  DSN        {dsn}
-  token      {first.token}
-
-Paste this into an application (pip install sentry-sdk):
-
-import sentry_sdk
-sentry_sdk.init(dsn="{dsn}")
-sentry_sdk.capture_exception(RuntimeError("Hello, Rustrak"))
-
-and read what arrives:
-
-curl -H "Authorization: Bearer {first.token}" {url}/api/projects/{first.project.id}/issues
-
-Ctrl-C stops the server; what it holds stays.
-"""
-
-
-def _version() -> str:
-    try:
-        return version("rustrak")
-    except PackageNotFoundError:  # run from a tree that was never installed
-        return ""
-
-
-def _stop_on_signal(server: HttpServer) -> None:
-    """Stop in good order on the first SIGTERM or SIGINT, at once on the second; the spool survives either."""
-    seen: list[int] = []
-
-    def handle(number: int, _frame: object) -> None:
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        server.stop()
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
+def _metrics_url(meter: "Meter | None", here: str) -> str | None:
+    if meter is None:
+        return None
+    if meter.sock is None:
+        return f"{here}/metrics"
+    host, port = meter.sock.getsockname()[:2]
+    return f"{local_url(host, port)}/metrics"
 
 
 def _raise_file_limit() -> int:
@@ -279,29 +279,3 @@ def _raise_file_limit() -> int:
         except (OSError, ValueError):  # macOS says no to more than kern.maxfilesperproc
             return soft
     return wanted
-
-
-class _Housekeeping:
-    """Does something small every second, on a thread of its own."""
-
-    def __init__(self, chore: Callable[[], Any], *, every_s: float = 1.0) -> None:
-        self._chore = chore
-        self._every_s = every_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        import logging
-
-        while not self._stop.wait(self._every_s):
-            try:
-                self._chore()
-            except Exception:
-                logging.getLogger("rustrak.serve").exception("housekeeping failed; it goes on")

@@ -106,7 +106,7 @@ def _fault_of(check: Callable[[], object]) -> Exception | None:
         check()
     except Exception as error:  # noqa: BLE001 - whatever it is, we are not ready, and the prober is owed an answer
         if not isinstance(error, RustrakError):
-            _log.warning("readiness check failed: %s", type(error).__qualname__)
+            _log.warning("readiness_check_failed error=%s", type(error).__qualname__)
         return error
     return None
 

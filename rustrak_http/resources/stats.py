@@ -16,7 +16,7 @@ from rustrak_http.query import day
 
 _RANGE_DAYS = 30
 _TRIES = 5
-_EVENT_CATEGORIES = frozenset({"default", "error", "security"})
+EVENT_CATEGORIES = frozenset({"default", "error", "security"})
 _OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED})
 
 
@@ -83,7 +83,7 @@ def _by_day(counts: Iterable[Count]) -> dict[dt.date, _Day]:
         row = days.setdefault(count.day, _Day())
         if count.outcome is Outcome.SDK_DROPPED:
             row.sdk_dropped[count.reason] = row.sdk_dropped.get(count.reason, 0) + count.quantity
-        elif count.category in _EVENT_CATEGORIES and count.outcome.value in row.outcomes:
+        elif count.category in EVENT_CATEGORIES and count.outcome.value in row.outcomes:
             row.outcomes[count.outcome.value] += count.quantity
     return days
 

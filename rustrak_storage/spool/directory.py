@@ -13,7 +13,7 @@ from pathlib import Path
 from rustrak_core import ambient
 from rustrak_core.accepted import Accepted, SpoolPosition
 from rustrak_core.errors import ConfigurationError, OverloadError, RustrakError, SpoolUnavailableError
-from rustrak_core.ports import Spool, SpoolStats
+from rustrak_core.ports import EagerIntake, Spool, SpoolStats
 from rustrak_core.project import ProjectId
 from rustrak_core.times import to_micros
 from rustrak_storage.spool import files
@@ -32,7 +32,7 @@ SEGMENT_BYTES = 32 * 1024**2
 _MAX_RECORD_BYTES = 512 * 1024**2
 
 
-class DirectorySpool(Spool):
+class DirectorySpool(Spool, EagerIntake):
     """Keeps what was accepted in files until it is digested. Threads share it; processes share the folder.
 
     `accept` returns when the record is on disk; those of many threads share one sync. What brings only counts does not
@@ -99,11 +99,21 @@ class DirectorySpool(Spool):
             if accepted.counts and self._counts.add(accepted.counts):
                 self._group.commit(None)
             return
-        record = encode(accepted, mark=self._mark, at_micros=to_micros(self._clock()))
-        if record.size > _MAX_RECORD_BYTES:
-            raise SpoolUnavailableError(f"one request's events are over {_MAX_RECORD_BYTES} bytes; nothing was kept")
-        self._room.take(record.size)
-        self._group.commit(record)
+        self._group.commit(self._with_room(accepted))
+
+    def submit(self, accepted: Accepted, settled: Callable[[RustrakError | None], None]) -> None:
+        """Keep *accepted*, events and perhaps counts, after the next `push`; see `EagerIntake`.
+
+        Raises:
+            OverloadError: the spool or its disk is full; nothing will be kept.
+            SpoolUnavailableError: it cannot be written; nothing will be kept.
+        """
+        self._require_usable()
+        self._group.submit(self._with_room(accepted), settled)
+
+    def push(self) -> None:
+        """Have written what was submitted, by a thread that is kept for it."""
+        self._group.push()
 
     def flush(self) -> None:
         """Write the counts that are kept in memory; cheap where there are none.
@@ -122,6 +132,10 @@ class DirectorySpool(Spool):
     def queued(self, project_id: ProjectId, positions: Sequence[SpoolPosition]) -> dict[date, int]:
         """Return how many events of a project wait behind *positions*, by day of receipt in UTC."""
         return self._survey.queued(project_id, positions)
+
+    def waiting(self) -> int:
+        """Return how many events wait, over all lanes, as far as the readers have noted."""
+        return self._survey.waiting()
 
     def check(self) -> None:
         """Return if the spool could accept now.
@@ -148,11 +162,19 @@ class DirectorySpool(Spool):
             self._group.commit(None)
         except RustrakError as error:
             _logger.warning("spool_counts_lost lane=%s reason=%s", self.lane, error)
+        self._group.close()
         with self._io:
             self._writer.close()
             self._writer_closed = True
 
     _writer_closed = False
+
+    def _with_room(self, accepted: Accepted) -> EncodedRecord:
+        record = encode(accepted, mark=self._mark, at_micros=to_micros(self._clock()))
+        if record.size > _MAX_RECORD_BYTES:
+            raise SpoolUnavailableError(f"one request's events are over {_MAX_RECORD_BYTES} bytes; nothing was kept")
+        self._room.take(record.size)
+        return record
 
     def _require_usable(self) -> None:
         if self._closed:

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rustrak_core.errors import ConfigurationError
@@ -71,6 +71,17 @@ def lock_file(path: Path) -> int | None:
         raise
     os.close(fd)
     return None
+
+
+@contextlib.contextmanager
+def held_lock(path: Path) -> Iterator[None]:
+    """Hold the lock on *path*, creating the file if need be, and waiting for whoever has it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def prepare_directory(directory: Path) -> None:

@@ -13,6 +13,7 @@ from rustrak_core.accepted import Accepted, SpoolAdvance, SpoolPosition
 from rustrak_core.errors import SpoolUnavailableError
 from rustrak_core.ports import SpooledBatch
 from rustrak_storage.spool import files
+from rustrak_storage.spool.attempt import AttemptNote
 from rustrak_storage.spool.damaged import DamagedFolder
 from rustrak_storage.spool.lane import Lane, SyncedMark
 from rustrak_storage.spool.record import FORMAT_VERSION, SEGMENT_HEAD_BYTES, decode
@@ -78,6 +79,7 @@ class LaneReader:
         self._forgotten: SpoolPosition | None = None
         self._nothing_at: tuple[SpoolPosition | None, tuple[int, int]] | None = None
         self._probe_at = float("-inf")
+        self._attempt: AttemptNote | None = None
 
     def read(self, after: SpoolPosition | None, *, max_events: int, max_bytes: int) -> SpooledBatch | None:
         """Return the next batch behind *after*, or None; see `DirectorySpoolReader.read`."""
@@ -108,9 +110,17 @@ class LaneReader:
                 self._lane.segment_path(number).unlink(missing_ok=True)
         self._lane.write_done(upto)
 
+    def attempt(self) -> AttemptNote:
+        """Return the note of what is being tried."""
+        if self._attempt is None:
+            self._attempt = AttemptNote(self._lane.path)
+        return self._attempt
+
     def close(self) -> None:
         """Release files and the lock."""
         self._close_segment()
+        if self._attempt is not None:
+            self._attempt.close()
         if self._synced is not None:
             self._synced.close()
             self._synced = None

@@ -153,11 +153,15 @@ def decode(head: RecordHead, body: Buffer) -> Accepted:
 def event_days(meta: Buffer) -> list[tuple[int, date]]:
     """Return project and day of receipt (UTC) of each event in a record, from its meta part alone.
 
+    Events that come out of quarantine are left out: they are counted as such until they are digested.
+
     Raises:
         ValueError: it is not a meta part.
     """
     try:
-        rows, _ = _loads(bytes(meta))
+        rows, counts = _loads(bytes(meta))
+        if any(row[3] == Outcome.QUARANTINED for row in counts):
+            return []
         return [(row[0], date.fromordinal(_EPOCH_ORDINAL + row[2] // MICROS_PER_DAY)) for row in rows]
     except (TypeError, IndexError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a record's meta part ({type(error).__name__})") from error

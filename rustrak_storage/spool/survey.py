@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import zip_longest
 from pathlib import Path
@@ -48,19 +48,30 @@ class Survey:
         """Return how many events of a project wait behind *positions*, by day of receipt."""
         recorded = {position.lane: position for position in positions}
         days: Counter[date] = Counter()
+        for queue in self._queues(lambda lane: recorded.get(lane.name)):
+            for (project, day), count in queue.items():
+                if project == project_id:
+                    days[day] += count
+        return dict(days)
+
+    def waiting(self) -> int:
+        """Return how many events wait, of all projects, as far as the readers have noted."""
+        return sum(queue.total() for queue in self._queues(Lane.read_done))
+
+    def _queues(self, done: Callable[[Lane], SpoolPosition | None]) -> list[Queue]:
+        """Return what waits behind *done* of each lane, a segment each."""
         seen = set()
+        queues = []
         with self._lock:
             for lane in self._lanes():
-                stretches = list(_stretches(lane, recorded.get(lane.name)))
+                stretches = list(_stretches(lane, done(lane)))
                 for index, (number, start, end) in enumerate(stretches):
                     sealed = index + 1 < len(stretches) and start == SEGMENT_HEAD_BYTES
                     seen.add((lane.name, number))
-                    for (project, day), count in self._queue(lane, number, start, end, sealed=sealed).items():
-                        if project == project_id:
-                            days[day] += count
+                    queues.append(self._queue(lane, number, start, end, sealed=sealed))
             for key in self._sealed.keys() - seen:
                 del self._sealed[key]
-        return dict(days)
+        return queues
 
     def _lanes(self) -> list[Lane]:
         try:

@@ -1,15 +1,17 @@
 """Connections and transactions, and a driver's errors turned into ours."""
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy import exc as sa
+from sqlalchemy.pool import QueuePool
 
 from rustrak_core.errors import RustrakError, StoreRefusedError, StoreUnavailableError
 from rustrak_storage.forks import hold_while_forking
@@ -97,6 +99,8 @@ class Database:
             return
         self._closed = True
         if self._pid == os.getpid():
+            if self.is_sqlite:
+                _empty_log(self._engine)
             self._engine.dispose()
 
     def _write_once(self, work: Callable[[Connection], T]) -> T:
@@ -184,9 +188,24 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -8000")
     cursor.execute("PRAGMA temp_store = MEMORY")
-    cursor.execute("PRAGMA wal_autocheckpoint = 2000")
+    cursor.execute("PRAGMA wal_autocheckpoint = 8000")
     cursor.execute("PRAGMA journal_size_limit = 67108864")
     cursor.close()
+
+
+def _empty_log(engine: Engine) -> None:
+    """Move what SQLite's log holds into the file, if no other process keeps it from that.
+
+    The last one to close does so anyway; of several that close at once, each may think that another is left.
+    """
+    pool = engine.pool
+    if not isinstance(pool, QueuePool) or not pool.checkedin():
+        return
+    with suppress(sqlite3.Error, sa.SQLAlchemyError), closing(engine.raw_connection()) as used:
+        cursor = used.cursor()
+        cursor.execute("PRAGMA busy_timeout = 300")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.close()
 
 
 def _write_ahead(cursor: Any) -> None:

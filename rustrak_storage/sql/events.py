@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Row, Select, select
 
 from rustrak_core.digested import EventSummary, GroupingKey, StoredEvent
 from rustrak_core.errors import UnknownEventError
@@ -14,6 +14,7 @@ from rustrak_core.project import ProjectId
 from rustrak_core.times import from_micros, to_micros
 from rustrak_storage.sql import payloads, schema
 from rustrak_storage.sql.base import SqlPart
+from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import unreadable
 from rustrak_storage.sql.issues import live_issue
 from rustrak_storage.sql.keyset import behind, bounded, ordered
@@ -35,6 +36,8 @@ _SUMMARY = (
 
 class SqlEvents(SqlPart, EventStore):
     """See `rustrak_core.ports.EventStore`."""
+
+    _dictionaries: Dictionaries
 
     def events(self, query: EventQuery) -> Page[EventSummary]:
         """See `rustrak_core.ports.EventStore.events`."""
@@ -61,21 +64,34 @@ class SqlEvents(SqlPart, EventStore):
         )
         with self._database.reading() as connection:
             row = connection.execute(newest.limit(1)).first()
-        if row is None:
-            raise UnknownEventError("no such event; it may not be digested yet")
-        return _stored(row)
+            if row is None:
+                raise UnknownEventError("no such event; it may not be digested yet")
+            return _stored(row, self._payload(connection, row))
+
+    def _payload(self, connection: Connection, row: Row[Any]) -> bytes | None:
+        if row.codec is None:
+            return None
+        if row.dictionary is None:
+            with unreadable("an event's payload"):
+                return payloads.decode(row.codec, row.data)
+        try:
+            return payloads.decode(row.codec, row.data, self._dictionaries.get(connection, row.dictionary))
+        except ValueError:
+            # Perhaps the database was restored from a copy since, and the dictionary of that number is another.
+            dictionary = self._dictionaries.get(connection, row.dictionary, anew=True)
+            with unreadable("an event's payload"):
+                return payloads.decode(row.codec, row.data, dictionary)
 
 
 def _whole() -> Select[Any]:
     """Return a query for events whose issue and project exist, with all that is kept of them."""
-    issue, project, payload, dictionary = schema.issue, schema.project, schema.payload, schema.dictionary
+    issue, project, payload = schema.issue, schema.project, schema.payload
     tables = (
         _TABLE.join(issue, issue.c.id == _TABLE.c.issue_id)
         .join(project, project.c.id == _TABLE.c.project_id)
         .outerjoin(payload, payload.c.event == _TABLE.c.id)
-        .outerjoin(dictionary, dictionary.c.id == payload.c.dictionary)
     )
-    columns = (_TABLE, payload.c.codec, payload.c.data, dictionary.c.data.label("dictionary_data"))
+    columns = (_TABLE, payload.c.codec, payload.c.dictionary, payload.c.data)
     return select(*columns).select_from(tables).where(issue.c.deleted_at.is_(None), project.c.deleted_at.is_(None))
 
 
@@ -92,11 +108,7 @@ def _summary(row: Row[Any]) -> EventSummary:
     )
 
 
-def _stored(row: Row[Any]) -> StoredEvent:
-    payload = None
-    if row.codec is not None:
-        with unreadable("an event's payload"):
-            payload = payloads.decode(row.codec, row.data, row.dictionary_data)
+def _stored(row: Row[Any], payload: bytes | None) -> StoredEvent:
     return StoredEvent(
         summary=_summary(row),
         key=GroupingKey(mechanism=row.mechanism, value=bytes(row.grouping_value).hex()),

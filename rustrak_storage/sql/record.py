@@ -19,10 +19,12 @@ from rustrak_storage.batch import Batch, EventKey, KeyId, ProjectRow
 from rustrak_storage.filing import Filed, IssueRow, filed
 from rustrak_storage.sql import bulk, payloads, schema
 from rustrak_storage.sql.chunks import chunks
+from rustrak_storage.sql.dictionaries import Dictionaries, Trainer
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.facets import Known, add_facets, add_users
 from rustrak_storage.sql.ids import allocate
 from rustrak_storage.sql.keyset import bounded
+from rustrak_storage.sql.payloads import Packed
 from rustrak_storage.sql.rows import (
     ISSUE_COLUMNS,
     issue_row,
@@ -57,9 +59,11 @@ _project_changes = attrgetter(*_PROJECT_CHANGES, "id")
 class Recorder:
     """Records batches in a database."""
 
-    def __init__(self, database: Database) -> None:
-        """Record in *database*."""
+    def __init__(self, database: Database, dictionaries: Dictionaries) -> None:
+        """Record in *database*, payloads packed with the newest of its *dictionaries*."""
         self._database = database
+        self._dictionaries = dictionaries
+        self._trainer = Trainer(dictionaries)
         self._known = Known()
 
     def record(
@@ -68,8 +72,9 @@ class Recorder:
         """See `rustrak_core.ports.IssueStore.record`."""
         # All that needs no database comes before the transaction, so that others wait for less.
         ready = [filed(event) for event in events]
-        packed = [payloads.encode(event.payload) for event in events]
-        payload_of = {id(event): data for event, data in zip(ready, packed, strict=True)}
+        sent = [event.payload for event in events]
+        dictionary = self._dictionaries.newest() if sent else None
+        packed = payloads.encode(sent, dictionary)
         learned: set[int] = set()
 
         def work(connection: Connection) -> list[Recorded]:
@@ -80,16 +85,18 @@ class Recorder:
             batch = _load(connection, ready, projects)
             batch.file(ready)
             batch.count(counts)
+            there = self._dictionaries.holds(connection, dictionary)
+            payload_of = dict(zip(map(id, ready), packed if there else payloads.encode(sent), strict=True))
             self._write(connection, batch, payload_of, learned)
             return batch.recorded()
 
         recorded = self._database.write(work)
         self._known.update(learned)
+        if events:
+            self._trainer.learn(sent, dictionary, ready[-1].received_at)
         return recorded
 
-    def _write(
-        self, connection: Connection, batch: Batch, payload_of: dict[int, tuple[str, bytes]], learned: set[int]
-    ) -> None:
+    def _write(self, connection: Connection, batch: Batch, payload_of: dict[int, Packed], learned: set[int]) -> None:
         batch.number(allocate(connection, schema.issue, len(batch.opened)))
         fresh = {row.id for row in batch.opened}
         # Users first: how many are new stands in the issue's row.
@@ -189,15 +196,15 @@ def _write_projects(connection: Connection, batch: Batch) -> None:
     bulk.write(connection, _UPDATE_PROJECT, (*_PROJECT_CHANGES, "b_id"), rows)
 
 
-def _write_events(connection: Connection, batch: Batch, payload_of: dict[int, tuple[str, bytes]]) -> None:
+def _write_events(connection: Connection, batch: Batch, payload_of: dict[int, Packed]) -> None:
     numbers = allocate(connection, schema.event, len(batch.filings))
     events: list[tuple[Any, ...]] = []
     bodies: list[tuple[Any, ...]] = []
     for number, filing in zip(numbers, batch.filings, strict=True):
         event = filing.event
         events.append(_event_values(number, event, filing.issue.id, filing.key))
-        codec, data = payload_of[id(event)]
-        bodies.append((number, codec, None, len(event.source.payload), data))
+        packed = payload_of[id(event)]
+        bodies.append((number, packed.codec, packed.dictionary, len(event.source.payload), packed.data))
     bulk.write(connection, _INSERT_EVENT, _EVENT, events)
     bulk.write(connection, _INSERT_PAYLOAD, _PAYLOAD, bodies)
 

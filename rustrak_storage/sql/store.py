@@ -8,6 +8,7 @@ from rustrak_core.ports import Store
 from rustrak_core.project import Project
 from rustrak_core.token import Token
 from rustrak_storage.sql.counters import SqlCounters
+from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.events import SqlEvents
 from rustrak_storage.sql.issues import SqlIssues
@@ -29,7 +30,8 @@ class SqlStore(SqlProjects, SqlTokens, SqlIssues, SqlEvents, SqlCounters, Store)
             StoreUnavailableError: the database cannot be reached.
         """
         self._database = Database(url)
-        self._recorder = Recorder(self._database)
+        self._dictionaries = Dictionaries(self._database)
+        self._recorder = Recorder(self._database, self._dictionaries)
         try:
             migrate(self._database)
         except BaseException:

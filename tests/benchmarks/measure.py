@@ -55,15 +55,15 @@ def ingest(data_dir: Path, bodies: Path, count: int, *, connections: int, wrk: b
         served.send(uuid4(), message="warm")
         served.wait_for_events(1)
         empty = _stored(data_dir)
-        pids = [served.process.pid, *served.worker_pids()]
-        before = [_cpu_s(pid) for pid in pids]
+        servers, workers = [served.process.pid, *served.pids("http")], served.worker_pids()
+        before = [_cpu_of(pids) for pids in (servers, workers)]
         target = Target(port=served.port, path=f"/api/{served.project_id}/envelope/", key=served.key)
         begun = time.perf_counter()
         load = send(target, bodies, count, connections=connections, wrk=wrk)
-        pss = _pss(pids)
+        pss = _pss([*servers, *workers])
         served.wait_for_events(1 + load.requests - load.errors, within_s=120)
         seconds = time.perf_counter() - begun
-        used = [_difference(_cpu_s(pid), was) for pid, was in zip(pids, before, strict=True)]
+        used = [_difference(_cpu_of(pids), was) for pids, was in zip((servers, workers), before, strict=True)]
         digested = served.project()["event_count"] - 1
         served.stop()
         stored = _stored(data_dir) - empty
@@ -170,6 +170,11 @@ def _pss(pids: list[int]) -> int | None:
             return None
         total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
     return total
+
+
+def _cpu_of(pids: list[int]) -> float | None:
+    used = [_cpu_s(pid) for pid in pids]
+    return None if None in used else sum(each for each in used if each is not None)
 
 
 def _cpu_s(pid: int) -> float | None:

@@ -57,6 +57,37 @@ def test_writers_wait_for_one_another(sqlite_url: str) -> None:
     store.close()
 
 
+def test_closing_empties_the_log(sqlite_url: str) -> None:
+    """What was recorded stands in the file itself once a store is closed, also where others keep it open."""
+    path = Path(make_url(sqlite_url).database or "")
+    store, other = open_store(sqlite_url), open_store(sqlite_url)
+    other.check()
+    record_one(store, digested(create_project(store, "x"), 1))
+    log = path.with_name(path.name + "-wal")
+    assert log.stat().st_size > 0
+    store.close()
+    assert log.stat().st_size == 0
+    other.close()
+    assert not log.exists()
+
+
+def test_closing_does_not_wait_for_a_reader(sqlite_url: str) -> None:
+    """Whoever reads an old state keeps the log from being emptied, and nobody from closing."""
+    store = open_store(sqlite_url)
+    project = create_project(store, "x")
+    reader = sqlite3.connect(make_url(sqlite_url).database or "", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM rustrak_event").fetchall()
+    event = digested(project, 1)
+    record_one(store, event)
+    store.close()
+    reader.execute("COMMIT")
+    reader.close()
+    store = open_store(sqlite_url)
+    assert store.event(event.event_id).payload == event.payload
+    store.close()
+
+
 @pytest.mark.parametrize("call", ["read", "write"])
 def test_driver_errors_stay_within(sqlite_url: str, call: str) -> None:
     """A database that breaks is a store that is not available; the text has no SQL, and the cause no values."""

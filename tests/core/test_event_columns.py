@@ -1,9 +1,12 @@
 """The rules by which single fields become columns (SDK.md, section 10)."""
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rustrak_core.digested import User
 from rustrak_core.event.exception import last_exception, type_and_value
@@ -15,7 +18,7 @@ from rustrak_core.event.release import environment, release
 from rustrak_core.event.scalars import any_text, cut
 from rustrak_core.event.tags import MAX_TAGS, environment_tag, tag_pairs
 from rustrak_core.event.title import title_of
-from rustrak_core.event.user import user_of
+from rustrak_core.event.user import ip_address, user_of
 from rustrak_core.jsontext import LongInteger
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
@@ -193,6 +196,20 @@ def test_users(user: Any, read: User | None) -> None:
     """A user is what tells one from another; parts of a wrong type cost themselves only."""
     assert user_of({"user": user}, "203.0.113.9") == read
     assert user_of({"sentry.interfaces.User": user}, "203.0.113.9") == read
+
+
+@given(
+    st.ip_addresses().map(str)
+    | st.from_regex(r"\A *[0-9]{1,3}(\.[0-9]{1,3}){2,4} *\Z")
+    | st.from_regex(r"\A\d{1,3}(\.\d{1,3}){3}\n?\Z")
+)
+def test_addresses_are_what_the_standard_library_takes(text: str) -> None:
+    """However it is read, an address is one where `ipaddress` says so, and in its form."""
+    try:
+        read = str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        read = None
+    assert ip_address(text, None) == read
 
 
 def test_a_users_address_may_come_with_the_request() -> None:

@@ -103,6 +103,26 @@ def test_the_lenient_reader_keeps_what_is_around_a_deep_value() -> None:
     assert value.encode() == nested(DEEP - 255, r'"\u00e9]"')
 
 
+@given(
+    st.integers(-(10**30), 10**30),
+    st.sampled_from(["", " ", "\n\t", "\ufeff"]),
+    st.sampled_from(["{}", '{{"a":{}}}', "[1,{}]", '{{"id":"00000000000000000000000000000012","n": {}}}']),
+)
+def test_integers_beside_digits_in_strings_are_exact(number: int, space: str, around: str) -> None:
+    """Wherever an integer of any length stands, it is read as it is."""
+    data = (space + around.format(number)).encode()
+    expected = json.loads(data.decode("utf-8-sig"))
+    assert loads(data) == expected
+    assert loads_lenient(data) == expected
+
+
+def test_digits_in_a_string_are_read_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id that happens to be all digits does not make an event slow to read."""
+    monkeypatch.setattr(json, "loads", lambda *_a, **_k: pytest.fail("read by the standard library"))
+    trace_id = "0" * 31 + "7"
+    assert loads_lenient(f'{{"trace_id":"{trace_id}"}}'.encode()) == {"trace_id": trace_id}
+
+
 def test_long_integers_are_kept_as_written() -> None:
     """An integer of 5,000 digits is neither lost nor changed."""
     digits = "-" + "7" * 5000

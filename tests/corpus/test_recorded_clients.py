@@ -16,11 +16,15 @@ import pytest
 
 from rustrak_core import ambient
 from rustrak_core.ports import Store
+from rustrak_core.receive import Limits
 from rustrak_core.token import token_hash
 from rustrak_http.app import create_app
-from rustrak_http.server import serve_app
+from rustrak_http.cli.http import server_class
+from rustrak_http.express import ExpressLane
+from rustrak_http.server import listen
 from rustrak_http.worker import DigestWorker
 from rustrak_storage.factory import open_store
+from rustrak_storage.keys import StoredKeyRing
 from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader
 from tests.corpus.recorded import CLIENTS, Facts, Request, facts_of, requests_of
 
@@ -68,14 +72,14 @@ def _answer(response: HTTPResponse) -> Answer:
 
 
 @contextmanager
-def _serving(app: Any) -> Iterator[int]:
-    server = serve_app(app, "127.0.0.1", 0, body_bytes=20 << 20, threads=4)
-    thread = threading.Thread(target=server.run)
+def _serving(app: Any, *, server: str = "waitress", lane: ExpressLane | None = None) -> Iterator[int]:
+    serving = server_class(server)(app, listen("127.0.0.1", 0), body_bytes=20 << 20, threads=4, lane=lane)
+    thread = threading.Thread(target=serving.run)
     thread.start()
     try:
-        yield server.port
+        yield serving.port
     finally:
-        server.stop()
+        serving.stop()
         thread.join()
 
 
@@ -88,7 +92,7 @@ def _furnish(store: Store) -> str:
     return token
 
 
-@pytest.fixture(params=["direct", "spooled"])
+@pytest.fixture(params=["direct", "waitress", "granian"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """Rustrak that records within the request, on memory; and that spools and digests later, on SQLite."""
     if request.param == "direct":
@@ -108,7 +112,9 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
             pass
         reader.close()
 
-    with _serving(create_app(store, spool=spool)) as port:
+    keys = StoredKeyRing(store)
+    lane = ExpressLane(keys=keys, intake=spool, limits=Limits(), clock=ambient.utc_now, new_id=ambient.new_uuid)
+    with _serving(create_app(store, spool=spool, keys=keys), server=request.param, lane=lane) as port:
         yield Server(port, _furnish(store), digest_all)
     store.close()
 

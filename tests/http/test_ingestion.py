@@ -308,6 +308,9 @@ class AwayKeys(KeyRing):
     def key_of(self, project_id: int) -> str:
         raise StoreUnavailableError("the database cannot be reached")
 
+    def known_key_of(self, project_id: int) -> str | None:
+        return None
+
     def changed(self) -> None:
         """Nothing is known anyway."""
 

@@ -279,6 +279,42 @@ class TestRunning:
         assert beats[0].trouble is None
         assert (beats[-1].trouble, beats[-1].oldest_at) == ("StoreUnavailableError", NOW)
 
+    @pytest.mark.parametrize(("events", "seconds"), [(1, 0.02), (5, 0.02), (60, 0.12), (500, 0.2)])
+    def test_the_more_come_the_longer_they_are_gathered(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, events: int, seconds: float
+    ) -> None:
+        """A transaction has its price, so that in a stream of events batches are few; a single one need not wait."""
+        house.accept(*range(1, events + 1))
+        worker = DigestWorker(house.store, house.reader, monotonic=lambda: 100.0)
+        waited: list[float] = []
+        stop = threading.Event()
+
+        def wait(_stop: threading.Event, seconds: float) -> None:
+            waited.append(seconds)
+            stop.set()
+
+        monkeypatch.setattr(worker, "_wait", wait)
+        worker.run(stop)
+        assert house.store.batches == [events]
+        assert waited == [pytest.approx(seconds)]
+
+    def test_a_backlog_is_digested_without_a_pause(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where a batch was full, by number or by bytes, the next one is begun at once."""
+        house.accept(*range(1, 41))
+        house.accept(*range(41, 81))
+        house.worker = DigestWorker(house.store, house.reader, max_events=40)
+        waited: list[float] = []
+        stop = threading.Event()
+
+        def wait(_stop: threading.Event, seconds: float) -> None:
+            waited.append(sum(house.store.batches))
+            if waited[-1] == 80:
+                stop.set()
+
+        monkeypatch.setattr(house.worker, "_wait", wait)
+        house.worker.run(stop)
+        assert set(waited) == {80}
+
     def test_it_purges_in_idle_time(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         """Rows of what was deleted go in small steps while there is nothing else to do."""
         left, done = [3], threading.Event()

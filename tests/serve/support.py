@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -37,6 +37,7 @@ class Served:
         line = self.process.stdout.readline()
         if not line:
             self.process.wait(10)
+            self.process.stdout.close()
             raise RuntimeError(f"serve ended: {self.stderr.read_text()}")
         self.facts: dict[str, Any] = json.loads(line)
         self.url: str = self.facts["local_url"]
@@ -68,14 +69,19 @@ class Served:
             self.process.stdout.close()
         return status
 
-    def worker_pids(self) -> list[int]:
-        """Return the process ids of its children."""
+    def pids(self, role: str = "") -> list[int]:
+        """Return the process ids of its children, or of those of one role, ``http`` or ``digest``."""
         done = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, check=False)
-        return [int(word) for word in done.stdout.split()]
+        return [pid for pid in map(int, done.stdout.split()) if _name(pid) == f"rustrak-{role}" or not role]
 
-    def kill(self, *, worker: bool = True, parent: bool = True) -> None:
+    def worker_pids(self) -> list[int]:
+        """Return the process id of the digest worker, if it runs."""
+        return self.pids("digest")
+
+    def kill(self, *, worker: bool = True, http: bool = True, parent: bool = True) -> None:
         """Kill -9."""
-        pids = [*(self.worker_pids() if worker else []), *([self.process.pid] if parent else [])]
+        pids = [*(self.pids("digest") if worker else []), *(self.pids("http") if http else [])]
+        pids += [self.process.pid] if parent else []
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -139,6 +145,22 @@ class Served:
         while not condition():
             assert time.monotonic() < deadline, f"no {what} within {within_s} s: {self.stderr.read_text()}"
             time.sleep(0.02)
+
+
+def eventually(condition: Callable[[], Any], within_s: float = 30) -> None:
+    """Return once *condition* holds; another process makes it so, and asking is the only way to learn of it."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _name(pid: int) -> str:
+    """Return what a process calls itself, empty where it is gone or the system does not say."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def envelope(event_id: UUID, **event: Any) -> bytes:

@@ -45,7 +45,7 @@ def outcome(parse: Any, header: bytes) -> Any:
         parse(parser, header)
     except (ParsingError, TransferEncodingNotImplemented) as error:
         return type(error), str(error)
-    facts = {name: value for name, value in vars(parser).items() if name not in {"adj", "body_rcv"}}
+    facts = {name: value for name, value in vars(parser).items() if name not in {"adj", "body_rcv", "sender"}}
     facts |= {"chunked": parser.chunked, "length": parser.content_length, "close": parser.connection_close}
     receiver = parser.body_rcv
     facts.pop("content_length", None)

@@ -91,12 +91,12 @@ def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path) -> No
     sending = threading.Thread(target=burst.run)
     sending.start()
     try:
-        whom = itertools.cycle([(True, True), (True, False), (False, True)])
+        whom = itertools.cycle([(True, True, True), (True, False, False), (False, True, False), (False, False, True)])
         for moment in sorted(chance.sample(range(1, EVENTS - 100), ROUNDS)):
             burst.wait_for_answers(moment)
-            worker, parent = next(whom)
+            worker, http, parent = next(whom)
             burst.up.clear()
-            served.kill(worker=worker, parent=parent)
+            served.kill(worker=worker, http=http, parent=parent)
             if parent:
                 served = Served(tmp_path, port=port, like=first)
             burst.up.set()

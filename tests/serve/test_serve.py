@@ -187,9 +187,10 @@ def test_waits_for_a_client_that_asks_first(served: Served) -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 200")
 
 
-def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["waitress", "granian"])
+def test_sigterm_under_load_loses_nothing(tmp_path: Path, server: str) -> None:
     """A stop in the middle of a burst ends with status 0, soon, and every acknowledged event is there afterwards."""
-    with Served(tmp_path) as first:
+    with Served(tmp_path, "--server", server) as first:
         acknowledged: list[object] = []
         refused = threading.Event()
 
@@ -216,13 +217,22 @@ def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
         assert second.project()["event_count"] == len(acknowledged)
 
 
+def test_without_granian_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is not installed is named with what to install, before anything is made."""
+    (tmp_path / "granian").mkdir()
+    (tmp_path / "granian" / "__init__.py").write_text("raise ImportError('broken on purpose', name='granian')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(RuntimeError, match=r"rustrak\[fast\]"):
+        Served(tmp_path / "data", "--server", "granian")
+
+
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     """A second SIGTERM does not wait for a client that never ends, nor does the worker stay behind."""
     with Served(tmp_path) as stubborn:
         with socket.create_connection(("127.0.0.1", stubborn.port)) as sock:
             sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
             assert stubborn.send(uuid4()) == 200
-            workers = stubborn.worker_pids()
+            workers = stubborn.pids()
             stubborn.process.terminate()
             stubborn.wait_for(lambda: _refuses(stubborn.port), "closed port")
             stubborn.process.terminate()
@@ -251,22 +261,53 @@ def test_a_killed_worker_is_started_again(tmp_path: Path) -> None:
             assert served.send(event_id, **exception("WorkerError")) == 200
             if number in {50, 150}:
                 served.wait_for(served.worker_pids, "worker")
-                served.kill(parent=False)
+                served.kill(parent=False, http=False)
         served.wait_for_events(len(ids))
         assert served.project()["event_count"] == len(ids)
         assert served.stop() == 0
     problems = [json.loads(line) for line in served.stderr.read_text().splitlines()]
-    assert [problem["logger"] for problem in problems] == ["rustrak.supervisor"] * 2
-    assert all("status -9" in problem["message"] for problem in problems)
+    ends = [problem["message"] for problem in problems if problem["logger"] == "rustrak.supervisor"]
+    assert len(ends) >= 2
+    assert all("status=-9" in end for end in ends)
 
 
-def test_a_worker_does_not_outlive_its_server(tmp_path: Path) -> None:
-    """Kill -9 of the server leaves no worker behind."""
+def test_a_killed_http_process_is_started_again(tmp_path: Path) -> None:
+    """Kill -9 of the HTTP processes costs no event that was acknowledged: others take their place on the same port."""
+    with Served(tmp_path, "--processes", "2") as served:
+        ids = new_ids(60)
+        for number, event_id in enumerate(ids):
+            if number in {20, 40}:
+                served.wait_for(lambda: len(served.pids("http")) == 2, "HTTP processes")
+                served.kill(parent=False, worker=False)
+            with contextlib.suppress(OSError):
+                assert served.send(event_id, **exception("HttpError")) == 200
+                continue
+            assert served.send(event_id, **exception("HttpError")) == 200
+        served.wait_for_events(len(ids))
+        assert served.project()["event_count"] == len(ids)
+        assert served.stop() == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_as_many_http_processes_as_asked_for(tmp_path: Path, processes: str) -> None:
+    """They share port, keys and database: what one made another serves."""
+    with Served(tmp_path, "--processes", processes) as served:
+        served.wait_for(lambda: len(served.pids("http")) == int(processes), "HTTP processes")
+        ids = new_ids(30)
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(lambda event_id: served.send(event_id, **exception("ManyError")), ids)) == {200}
+        served.wait_for_events(len(ids))
+        assert served.stop() == 0
+    assert served.stderr.read_text() == ""
+
+
+def test_children_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    """Kill -9 of the parent leaves nobody behind."""
     with Served(tmp_path) as served:
-        served.wait_for(served.worker_pids, "worker")
-        workers = served.worker_pids()
-        served.kill(worker=False)
-        served.wait_for(lambda: not any(_alive(pid) for pid in workers), "end of the worker")
+        served.wait_for(lambda: served.worker_pids() and served.pids("http"), "children")
+        children = served.pids()
+        served.kill(worker=False, http=False)
+        served.wait_for(lambda: not any(_alive(pid) for pid in children), "end of the children")
 
 
 @pytest.mark.parametrize(
@@ -324,7 +365,7 @@ def test_a_signal_to_all_ends_in_good_order(number: signal.Signals, tmp_path: Pa
     with Served(tmp_path) as served:
         assert served.send(uuid4()) == 200
         served.wait_for_events(1)
-        for pid in [*served.worker_pids(), served.process.pid]:
+        for pid in [*served.pids(), served.process.pid]:
             os.kill(pid, number)
         assert served.wait(within_s=10) == 0
         assert served.stderr.read_text() == ""

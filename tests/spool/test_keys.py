@@ -81,6 +81,41 @@ def test_a_key_is_asked_for_once(ring: StoredKeyRing, store: FakeStore) -> None:
     assert store.asked == {1: 1}
 
 
+def test_a_key_in_use_is_refreshed_before_it_is_too_old(
+    ring: StoredKeyRing, store: FakeStore, clock: ManualClock
+) -> None:
+    """What is known well can be had without asking; asked for again in time, it stays so."""
+    assert ring.known_key_of(ONE) is None
+    ring.key_of(ONE)
+    for _ in range(10):
+        clock.now += 1.0
+        assert ring.known_key_of(ONE) == key(1)
+        ring.refresh()
+    assert 3 <= store.asked[1] <= 5
+    store.away = True
+    clock.now += 1.5
+    assert ring.known_key_of(ONE) == key(1)
+    ring.refresh()
+    assert ring.known_key_of(ONE) == key(1)
+    store.away = False
+    clock.now += 4.5
+    assert ring.known_key_of(ONE) is None
+    assert ring.key_of(ONE) == key(1)
+
+
+def test_a_deleted_project_is_not_known(ring: StoredKeyRing, store: FakeStore, clock: ManualClock) -> None:
+    """Neither after it was deleted here nor, once asked again, elsewhere."""
+    ring.key_of(ONE), ring.key_of(TWO)
+    store.ids.remove(1)
+    ring.changed()
+    assert ring.known_key_of(ONE) is None
+    clock.now += 3.0
+    assert ring.known_key_of(TWO) == key(2)
+    store.ids.remove(2)
+    ring.refresh()
+    assert ring.known_key_of(TWO) is None
+
+
 def test_a_refusal_is_remembered_for_a_second(ring: StoredKeyRing, store: FakeStore, clock: ManualClock) -> None:
     """An unknown project is not asked for at each request, and found within a second of its creation elsewhere."""
     for _ in range(5):

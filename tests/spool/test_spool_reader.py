@@ -72,6 +72,25 @@ def test_a_lane_has_one_reader(
     other.close()
 
 
+def test_readers_share_the_lanes(directory: Path, clock: ManualClock) -> None:
+    """Each takes its share at once; what nobody takes for some seconds falls to whoever is there."""
+    spools = [DirectorySpool(directory, min_free_bytes=FREE_BYTES) for _ in range(3)]
+    first, second = (DirectorySpoolReader(directory, readers=2, monotonic=clock) for _ in range(2))
+    assert len(first.lanes()) == 2
+    assert len(second.lanes()) == 1
+    assert {*first.lanes(), *second.lanes()} == {spool.lane for spool in spools}
+    first.close()
+    clock.now += 1.5
+    assert len(second.lanes()) == 2
+    clock.now += 4
+    assert len(second.lanes()) == 2
+    clock.now += 2
+    assert len(second.lanes()) == 3
+    second.close()
+    for spool in spools:
+        spool.close()
+
+
 def test_a_new_lane_is_seen_at_once(spool: DirectorySpool, reader: DirectorySpoolReader, directory: Path) -> None:
     """A lane that comes later is not waited for."""
     assert reader.lanes() == [spool.lane]

@@ -1,0 +1,161 @@
+"""An HTTP process of ``rustrak serve``: the application on a socket that it shares with its siblings."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Self
+
+from rustrak_core.ambient import new_uuid, utc_now
+from rustrak_core.errors import ConfigurationError
+from rustrak_core.receive import Limits
+from rustrak_http.app import create_app
+from rustrak_http.board import ChildState
+from rustrak_http.cli.logs import tell_repeats
+from rustrak_http.cli.memory import settle_memory
+from rustrak_http.cli.options import Place, open_configured_store
+from rustrak_http.express import ExpressLane, Lane
+from rustrak_http.metered import MeteredApp, MeteredLane
+from rustrak_http.server import HttpServer
+from rustrak_http.supervisor import Life
+
+if TYPE_CHECKING:
+    from rustrak_http.cli.meter import Meter
+
+_log = logging.getLogger("rustrak.serve")
+
+GRACE_S = 5.0
+SILENT_S = 30.0
+"""A process that gave no sign of life for so long is stuck."""
+
+WORKER_SILENT_S = 30.0
+"""A worker that gave no sign of life for so long counts as dead."""
+
+_MIB = 1 << 20
+
+
+def serve_http(
+    place: Place,
+    sock: socket.socket,
+    life: Life,
+    *,
+    public_url: str | None,
+    limits: Limits,
+    open_spool: Callable[[], Any],
+    worker_states: Sequence[Callable[[], ChildState]],
+    server_name: str,
+    processes: int,
+    threads: int,
+    connections: int,
+    trusted_proxy: str | None,
+    meter: "Meter | None" = None,
+) -> int:
+    """Serve until *life* is over, and finish what has begun; return the exit status.
+
+    Args:
+        open_spool: Opens the spool.
+        worker_states: How each digest worker is.
+        server_name: ``waitress`` or ``granian``.
+        processes: How many share the socket.
+        connections: How many connections this process has open at most.
+        meter: Has requests counted, and ``/metrics`` answered; None for neither.
+    """
+    from rustrak_storage.keys import StoredKeyRing
+
+    store = open_configured_store(place)
+    spool = open_spool()
+    keys = StoredKeyRing(store, directory=place.data_dir)
+    app: Any = create_app(
+        store,
+        spool=spool,
+        keys=keys,
+        public_url=public_url,
+        limits=limits,
+        worker_alive=lambda: workers_trouble([state() for state in worker_states]),
+    )
+    lane: Lane = ExpressLane(keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid)
+    answering: Any = nullcontext()
+    if meter is not None:
+        figures = meter.figures(place, store, spool)
+        app = MeteredApp(app, meter.tallies, life.slot, figures=figures if meter.on_same_port else None)
+        lane = MeteredLane(lane, meter.tallies, life.slot)
+        answering = meter.answering(figures)
+    server = server_class(server_name)(
+        app,
+        sock,
+        body_bytes=max(limits.body_bytes, _MIB),
+        threads=threads,
+        connections=connections,
+        trusted_proxy=trusted_proxy,
+        lane=lane,
+        accepts_at_once=64 if processes == 1 else 1,
+    )
+    life.when_over(server.stop)
+    settle_memory()
+    with (
+        answering,
+        _Housekeeping(tell_repeats),
+        _Housekeeping(spool.flush),
+        _Housekeeping(keys.refresh),
+    ):  # apart: a store may take its time
+        server.run(grace_s=GRACE_S, beat=life.beat)
+    spool.close()
+    keys.close()
+    store.close()
+    return 0
+
+
+def server_class(name: str) -> Any:
+    """Return the class of a server.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    if name == "waitress":
+        return HttpServer
+    try:
+        from rustrak_http.granian_server import GranianServer
+    except ImportError as error:
+        reason = f"--server granian (RUSTRAK_SERVER) needs what is not installed ({error.name})"
+        raise ConfigurationError(f"{reason}; pip install 'rustrak[fast]'") from error
+    return GranianServer
+
+
+def workers_trouble(states: Iterable[ChildState]) -> str | None:
+    """Return what is wrong with any of the digest workers, for ``/health/ready``; None where nothing is."""
+    return next(filter(None, map(worker_trouble, states)), None)
+
+
+def worker_trouble(state: ChildState) -> str | None:
+    """Return what is wrong with a digest worker; None where nothing is."""
+    if state.beat_age_s is None:
+        return "starting; it has given no sign of life yet"
+    if state.beat_age_s > WORKER_SILENT_S:
+        return f"no sign of life for {state.beat_age_s:.0f} s; it is dead or stuck, see the log"
+    return f"cannot record just now ({state.said}); see the log" if state.said else None
+
+
+class _Housekeeping:
+    """Does something small every second, on a thread of its own."""
+
+    def __init__(self, chore: Callable[[], Any], *, every_s: float = 1.0) -> None:
+        self._chore = chore
+        self._every_s = every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            try:
+                self._chore()
+            except Exception:  # noqa: BLE001 - it is logged, and tried again
+                _log.exception("housekeeping_failed")

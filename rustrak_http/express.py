@@ -1,0 +1,186 @@
+"""The express lane: envelopes like most, taken in by the thread that reads them, without framework and without waiting.
+
+What differs in any way (another path, an unknown key, a broken or a large body, no room) is not taken, and goes the
+long way through the application, which alone says what becomes of it. So nothing here refuses anything.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import attrs
+from falcon.uri import parse_query_string
+
+from rustrak_core.auth import Credentials, agreed_credentials, find_credentials
+from rustrak_core.compression import decompress
+from rustrak_core.dsn import Dsn
+from rustrak_core.errors import RustrakError
+from rustrak_core.ports import EagerIntake, KeyRing
+from rustrak_core.project import ProjectId
+from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_whole
+from rustrak_http.ingest import answer_body, single_values
+from rustrak_http.middleware import INGESTION_HEADERS
+from rustrak_http.paths import ingestion_path, number
+
+BODY_BYTES = 256 * 1024
+"""A larger body takes long enough to hold up the others that the thread looks after."""
+
+DECOMPRESSED_BYTES = 1024 * 1024
+
+HEADERS = (("Content-Type", "application/json"), *INGESTION_HEADERS)
+"""What every answer of the express lane bears; it has no others but the length, and its status is 200."""
+
+Answered = Callable[[bytes | None], None]
+
+
+@attrs.frozen(kw_only=True)
+class Sender:
+    """What the head of a request says that the express lane needs; the same for most requests of an SDK.
+
+    Attributes:
+        found: The credentials in headers and query.
+        content_encoding: The header, None where it is absent.
+    """
+
+    project_id: ProjectId
+    found: Credentials | None
+    content_encoding: str | None
+
+
+class Lane(Protocol):
+    """What a server needs of an express lane."""
+
+    def sender(self, *, method: str, path: str, query: str, headers: Mapping[str, str]) -> Sender | None:
+        """Return who sends, if a request with this head may take the lane."""
+        ...
+
+    def take(self, sender: Sender, body: bytes, remote_addr: str | None, answered: Answered) -> bool:
+        """Take a request in; False where it must go the long way."""
+        ...
+
+    def push(self) -> None:
+        """Have kept what was taken."""
+        ...
+
+
+class ExpressLane(Lane):
+    """Takes envelopes in, and has the answer given once they are on disk.
+
+    Args:
+        keys: Knows the projects' keys.
+        intake: Where accepted events go.
+        limits: As of the application.
+        clock, new_id: Likewise.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeyRing,
+        intake: EagerIntake,
+        limits: Limits,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._keys = keys
+        self._intake = intake
+        self._limits = limits
+        self._clock = clock
+        self._new_id = new_id
+        self._body_bytes = min(limits.body_bytes, BODY_BYTES)
+        self._decompressed_bytes = min(limits.decompressed_bytes, DECOMPRESSED_BYTES)
+
+    def sender(self, *, method: str, path: str, query: str, headers: Mapping[str, str]) -> Sender | None:
+        """Return who sends, if a request with this head may take the lane.
+
+        Args:
+            path: Percent-decoded.
+            query: As sent.
+            headers: By names as in WSGI without ``HTTP_``, such as ``CONTENT_ENCODING``.
+        """
+        place = ingestion_path(path)
+        if method != "POST" or place is None or not place.endswith("/envelope"):
+            return None
+        project = number(place.split("/")[2])
+        try:
+            found = find_credentials(
+                sentry_auth=headers.get("X_SENTRY_AUTH"),
+                authorization=headers.get("AUTHORIZATION"),
+                query=single_values(parse_query_string(query, keep_blank=True)) if query else {},
+            )
+        except RustrakError:
+            return None
+        if project is None:
+            return None
+        return Sender(
+            project_id=ProjectId(project), found=found, content_encoding=headers.get("CONTENT_ENCODING") or None
+        )
+
+    def take(self, sender: Sender, body: bytes, remote_addr: str | None, answered: Answered) -> bool:
+        """Take a request in; False where it must go the long way.
+
+        Args:
+            body: As sent.
+            answered: Called once, later, by any thread: with the body of the answer, or with None where the request
+                could not be kept and must go the long way after all.
+        """
+        key = self._keys.known_key_of(sender.project_id)
+        if key is None or len(body) > self._body_bytes:
+            return False
+        try:
+            received = self._receive(sender, key, body, remote_addr)
+            if received is None or not received.accepted.events:
+                return False
+            answer = answer_body(received)
+            self._intake.submit(received.accepted, lambda failure: answered(answer if failure is None else None))
+        except RustrakError:
+            return False
+        return True
+
+    def push(self) -> None:
+        """Have kept what was taken; the server calls it when it has read what there is to read."""
+        self._intake.push()
+
+    def _receive(self, sender: Sender, key: str, body: bytes, remote_addr: str | None) -> Received | None:
+        """Return what the envelope came to, None where its sender has not shown *key*."""
+        found, limits = sender.found, self._limits
+        if sender.content_encoding is not None:
+            body = decompress(body, sender.content_encoding, limit_bytes=self._decompressed_bytes)
+        whole = receive_whole(
+            body,
+            project_id=sender.project_id,
+            received_at=self._clock(),
+            limits=limits,
+            remote_addr=remote_addr,
+            sdk_client=None if found is None else found.client,
+        )
+        if whole is None:
+            return self._receive_any(sender, key, body, remote_addr)
+        dsn = whole.dsn
+        if found is None or dsn is not None:
+            if not isinstance(dsn, str):
+                return None
+            found = agreed_credentials(found, _parsed(dsn), project_id=sender.project_id)
+        return whole.received if found.sentry_key == key else None
+
+    def _receive_any(self, sender: Sender, key: str, body: bytes, remote_addr: str | None) -> Received | None:
+        found = sender.found
+        receiver = EnvelopeReceiver(
+            project_id=sender.project_id,
+            received_at=self._clock(),
+            limits=self._limits,
+            new_id=self._new_id,
+            remote_addr=remote_addr,
+            sdk_client=None if found is None else found.client,
+        )
+        receiver.feed(body)
+        received = receiver.finish()
+        credentials = agreed_credentials(found, receiver.dsn, project_id=sender.project_id)
+        return received if credentials.sentry_key == key else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(dsn: str) -> Dsn:
+    return Dsn.parse(dsn)

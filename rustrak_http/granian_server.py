@@ -1,0 +1,368 @@
+"""The HTTP server of the extra ``fast``: granian, whose HTTP is Rust, under the same application and express lane.
+
+An envelope like most never leaves the event loop: its body is read, it takes the lane, and is answered when the spool
+has synced. All else is run by a thread of a pool, as WSGI.
+"""
+
+import asyncio
+import contextlib
+import io
+import logging
+import math
+import os
+import socket
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import uvloop
+from granian import _granian  # its own module: there is no other way to hand it a socket
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from waitress.proxy_headers import proxy_headers_middleware
+
+from rustrak_http.connection import PROXY_HEADERS
+from rustrak_http.express import BODY_BYTES, HEADERS, Lane, Sender
+from rustrak_http.request_id import HEADER, request_id
+from rustrak_http.server import BACKLOG, CONNECTIONS_DEFAULT, HEADER_BYTES, THREADS_DEFAULT, TRUSTED_HEADERS, WsgiApp
+
+_log = logging.getLogger("rustrak.http")
+
+_QUIET_BODY_S = 120.0
+"""A client that sends nothing of its body for so long is given up."""
+
+_IN_MEMORY_BYTES = 512 * 1024
+_SENDERS_MAX = 256
+_HEAD_MAX = 2048
+_TICK_S = 0.9
+_GONE = (_granian.RSGIProtocolError, _granian.RSGIProtocolClosed)
+_HEADERS = [(name.lower(), value) for name, value in HEADERS]
+_REQUEST_ID = HEADER.lower()
+
+Head = tuple[str, str, str, str | None, str | None, str | None]
+
+
+class GranianServer:
+    """A WSGI application on a listening socket; the same as `rustrak_http.server.HttpServer`, only quicker.
+
+    Attributes:
+        host, port: Where it listens.
+    """
+
+    def __init__(
+        self,
+        app: WsgiApp,
+        sock: socket.socket,
+        *,
+        body_bytes: int,
+        threads: int = THREADS_DEFAULT,
+        connections: int = CONNECTIONS_DEFAULT,
+        trusted_proxy: str | None = None,
+        lane: Lane | None = None,
+        accepts_at_once: int = 64,
+    ) -> None:
+        """Put *app* on *sock*; the arguments are those of `HttpServer`, of which *accepts_at_once* is granian's own."""
+        del accepts_at_once
+        self.host, self.port = sock.getsockname()[:2]
+        self._sock = sock
+        self._connections = connections
+        self._target = _Target(
+            proxy_headers_middleware(
+                app, trusted_proxy=trusted_proxy, trusted_proxy_count=1, trusted_proxy_headers=TRUSTED_HEADERS
+            )
+            if trusted_proxy
+            else app,
+            kept_body_bytes=body_bytes + 1,
+            threads=threads,
+            keep_proxy_headers=bool(trusted_proxy),
+            lane=None if trusted_proxy else lane,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = False
+        self._server: _OnSocket | None = None
+
+    def run(self, *, grace_s: float = 5.0, beat: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`, then finish what has begun, for up to *grace_s* seconds; *beat* is called each second."""
+        logging.getLogger("_granian").setLevel(logging.ERROR)  # it tells each step of start and stop
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._run(grace_s, beat))
+        self._target.close()
+        self._sock.close()
+
+    def stop(self) -> None:
+        """Make `run` end. May be called from any thread, and more than once."""
+        self._stopped = True
+        loop, server = self._loop, self._server
+        if loop is not None and server is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(server.stop)
+
+    async def _run(self, grace_s: float, beat: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = server = _OnSocket(
+            self._target,
+            self._sock,
+            interface=Interfaces.RSGI,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(max_buffer_size=HEADER_BYTES),
+            websockets=False,
+            log_enabled=False,
+            backpressure=self._connections,
+        )
+        server.workers_kill_timeout = math.ceil(grace_s)
+        if self._stopped:
+            return
+        ticking = asyncio.create_task(self._tick(beat))
+        try:
+            await server.serve()
+        except TimeoutError:  # somebody is not done in time, and is left
+            pass
+        finally:
+            ticking.cancel()
+
+    async def _tick(self, beat: Callable[[], None]) -> None:
+        while True:
+            beat()
+            self._target.give_up_quiet_bodies()
+            await asyncio.sleep(_TICK_S)
+
+
+class _OnSocket(Server):
+    """granian in this process, on a socket that was opened elsewhere."""
+
+    _shd: Any
+    _sfd: Any
+
+    def __init__(self, target: Any, sock: socket.socket, **settings: Any) -> None:
+        self._opened = sock
+        super().__init__(target, **settings)
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = _granian.SocketHolder
+        # Not socket.dup(), which makes a socket blocking for a moment: siblings have the same one, and would block.
+        self._shd = holder(os.dup(self._opened.fileno()), False, BACKLOG)  # noqa: FBT003 - not a Unix one
+        self._sfd = self._shd.get_fd()
+
+
+class _Target:
+    """What granian calls for each request: RSGI."""
+
+    def __init__(
+        self, app: WsgiApp, *, kept_body_bytes: int, threads: int, keep_proxy_headers: bool, lane: Lane | None
+    ) -> None:
+        self._app = app
+        self._kept_body_bytes = kept_body_bytes
+        self._keep_proxy_headers = keep_proxy_headers
+        self._lane = lane
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="http")
+        self._senders: dict[Head, Sender | None] = {}
+        self._answers: deque[tuple[asyncio.Future[bytes | None], bytes | None]] = deque()
+        self._told = False
+        self._pushing = False
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._loop: asyncio.AbstractEventLoop
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Remember the loop."""
+        self._loop = loop
+
+    def __rsgi__(self, scope: Any, proto: Any) -> Coroutine[Any, Any, None]:
+        """Answer a request."""
+        return self._answer(scope, proto)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def give_up_quiet_bodies(self) -> None:
+        """Let go of requests whose body does not come."""
+        since = time.monotonic() - _QUIET_BODY_S
+        for task in [task for task, heard_at in self._reading.items() if heard_at < since]:
+            task.cancel()
+
+    async def _answer(self, scope: Any, proto: Any) -> None:
+        try:
+            body = await self._read(scope, proto)
+        except _GONE:  # the client went away, and nobody would read the answer
+            return
+        if self._lane is not None and isinstance(body, bytes):
+            sender = self._sender(scope)
+            answer = None if sender is None else await self._express(sender, body, scope.client)
+            if answer is not None:
+                known_as = request_id(scope.headers.get("x-request-id"))
+                proto.response_bytes(200, [*_HEADERS, (_REQUEST_ID, known_as)], answer)
+                return
+        environ = _environ(scope, body, keep_proxy_headers=self._keep_proxy_headers)
+        status, headers, answer = await self._loop.run_in_executor(self._pool, _call, self._app, environ)
+        try:
+            proto.response_bytes(status, headers, answer)
+        except _GONE:
+            return
+
+    async def _read(self, scope: Any, proto: Any) -> "bytes | tempfile.SpooledTemporaryFile[bytes]":
+        """Return the body: as bytes if it is short, else as a file that holds one byte over the limit at most."""
+        length = scope.headers.get("content-length", "")
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        self._reading[task] = time.monotonic()
+        try:
+            if length.isdigit() and len(length) < 8 and int(length) <= BODY_BYTES:
+                body: bytes = await proto()
+                return body
+            return await self._read_long(proto, task, int(length) if length.isdigit() else None)
+        finally:
+            del self._reading[task]
+
+    async def _read_long(
+        self, proto: Any, task: "asyncio.Task[Any]", length: int | None
+    ) -> "bytes | tempfile.SpooledTemporaryFile[bytes]":
+        # Where the client goes away, the pieces just end. Chunks that end early are taken as they are: what they hold
+        # is judged by its own framing, and nobody hears that it was accepted.
+        file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it was read
+        room = self._kept_body_bytes
+        size = 0
+        async for piece in proto:
+            self._reading[task] = time.monotonic()
+            kept = bytes(piece[:room])
+            room -= len(kept)
+            size += len(piece)
+            file.write(kept)
+        if length is not None and size < length:
+            file.close()
+            raise _granian.RSGIProtocolClosed("the body is cut short")
+        file.seek(0)
+        if size > BODY_BYTES:
+            return file
+        with file:
+            return file.read()
+
+    def _sender(self, scope: Any) -> Sender | None:
+        get = scope.headers.get
+        head = (
+            scope.method,
+            scope.path,
+            scope.query_string,
+            get("x-sentry-auth"),
+            get("authorization"),
+            get("content-encoding"),
+        )
+        try:
+            return self._senders[head]
+        except KeyError:
+            pass
+        assert self._lane is not None  # noqa: S101 - for the type checker
+        method, path, query, auth, authorization, encoding = head
+        headers = {"X_SENTRY_AUTH": auth, "AUTHORIZATION": authorization, "CONTENT_ENCODING": encoding}
+        sender = self._lane.sender(
+            method=method, path=path, query=query, headers={name: text for name, text in headers.items() if text}
+        )
+        if sum(len(text) for text in head if text) <= _HEAD_MAX:
+            if len(self._senders) >= _SENDERS_MAX:
+                self._senders.clear()
+            self._senders[head] = sender
+        return sender
+
+    async def _express(self, sender: Sender, body: bytes, client: str) -> bytes | None:
+        """Return the answer of the express lane; None where the request must go the long way."""
+        lane = self._lane
+        assert lane is not None  # noqa: S101 - for the type checker
+        future = self._loop.create_future()
+        if not lane.take(sender, body, _address(client), partial(self._answered, future)):
+            return None
+        if not self._pushing:
+            self._pushing = True
+            self._loop.call_soon(self._push)
+        answer: bytes | None = await future
+        return answer
+
+    def _push(self) -> None:
+        self._pushing = False
+        if self._lane is not None:
+            self._lane.push()
+
+    def _answered(self, future: "asyncio.Future[bytes | None]", answer: bytes | None) -> None:
+        """Have the loop go on with a request; called by any thread."""
+        self._answers.append((future, answer))
+        if not self._told:
+            self._told = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits for the answer
+                self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._told = False
+        while self._answers:
+            future, answer = self._answers.popleft()
+            if not future.done():
+                future.set_result(answer)
+
+
+def _address(client: str) -> str:
+    """Return the address of ``ADDRESS:PORT``."""
+    return client.rpartition(":")[0].strip("[]")
+
+
+def _environ(scope: Any, body: Any, *, keep_proxy_headers: bool) -> dict[str, Any]:
+    """Return a request as WSGI has it."""
+    host, _, port = scope.server.rpartition(":")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope.path.encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "REMOTE_ADDR": _address(scope.client),
+        "SERVER_NAME": host.strip("[]"),
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.scheme,
+        "wsgi.input": io.BytesIO(body) if isinstance(body, bytes) else body,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope.headers.items():
+        key = name.upper().replace("-", "_")
+        if "_" in name or (key in PROXY_HEADERS and not keep_proxy_headers):
+            continue
+        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            key = f"HTTP_{key}"
+        environ[key] = f"{environ[key]}, {value}" if key in environ else value
+    environ.setdefault("HTTP_HOST", scope.authority or "")
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    return environ
+
+
+def _call(app: WsgiApp, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return what the application answers; called by a thread."""
+    said: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> Callable[..., Any]:
+        said[:] = [(status, headers)]
+        return lambda _: None
+
+    try:
+        pieces: Iterable[bytes] = app(environ, start_response)
+        try:
+            body = b"".join(pieces)
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+        status, headers = said[0]
+        return int(status[:3]), [(name.lower(), value) for name, value in headers], body
+    except Exception:  # noqa: BLE001 - the last to see it
+        _log.exception("request_failed")
+        return (
+            500,
+            [*_HEADERS, (_REQUEST_ID, request_id(None))],
+            b'{"error":"Internal Server Error","detail":"Internal Server Error"}',
+        )
+    finally:
+        if not isinstance(environ["wsgi.input"], io.BytesIO):
+            environ["wsgi.input"].close()
