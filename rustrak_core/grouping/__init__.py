@@ -27,7 +27,8 @@ from rustrak_core.grouping.explanation import Explanation
 from rustrak_core.grouping.fingerprint import FINGERPRINT_MECHANISM, VARIABLES, fingerprint_parts, notes_on
 from rustrak_core.grouping.mechanisms import DEFAULT_MECHANISM, MECHANISMS, Mechanism
 from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject, hash_parts, transaction_of
-from rustrak_core.grouping.rules import Rule, Rules
+from rustrak_core.grouping.rule import Rule
+from rustrak_core.grouping.rules import Rules
 
 __all__ = [
     "DEFAULT_MECHANISM",

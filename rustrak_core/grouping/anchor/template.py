@@ -68,26 +68,9 @@ _DATE = re.compile(
     re.ASCII,
 )
 _DAYS: Final = (
-    "Mon",
-    "Tue",
-    "Wed",
-    "Thu",
-    "Fri",
-    "Sat",
-    "Sun",
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
+    "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
+    "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
 _KEPT_SLASH: Final = "\ue110"  # of a private area, while paths are masked
 _HOST = re.compile(
     r"(?<![A-Za-z0-9_.\-/])(?:[a-z0-9\-]{1,63}\.){1,8}(?:com|net|org|edu|gov|io|info|biz|local|internal|lan|localdomain|example|test|invalid|arpa"
@@ -103,80 +86,25 @@ _ABSENT = re.compile(r" \( {0,2}\)| \[ {0,2}\]")
 _SPACES = re.compile(r"[ \t\r\f\v]{2,}")
 
 _CODE_BEFORE: Final = frozenset(
-    [
-        "attribute",
-        "attributes",
-        "argument",
-        "arguments",
-        "keyword",
-        "parameter",
-        "property",
-        "properties",
-        "method",
-        "function",
-        "name",
-        "named",
-        "module",
-        "type",
-        "types",
-        "class",
-        "field",
-        "column",
-        "table",
-        "relation",
-        "variable",
-        "constraint",
-        "object",
-        "instance",
-        "import",
-        "operator",
-        "interface",
-        "codec",
-        "package",
-        "label",
-        "selector",
-        "component",
-        "hook",
-        "directive",
-    ]
-)
+    (
+        "attribute", "attributes", "argument", "arguments", "keyword", "parameter", "property",
+        "properties", "method", "function", "name", "named", "module", "type", "types", "class", "field",
+        "column", "table", "relation", "variable", "constraint", "object", "instance", "import", "operator",
+        "interface", "codec", "package", "label", "selector", "component", "hook", "directive",
+    )
+)  # fmt: skip
 _CODE_AFTER = re.compile(
     r" (?:object|instance|attribute|argument|parameter|property|method|type|column|field|table|module|package)\b"
     r"| (?:is not defined|is not a function|has no (?:attribute|member|property)|where it is not|(?:is )?(?:a )?required)",
     re.ASCII,
 )
 _TYPE_NAMES: Final = frozenset(
-    [
-        "NoneType",
-        "None",
-        "int",
-        "str",
-        "list",
-        "dict",
-        "float",
-        "bool",
-        "tuple",
-        "set",
-        "frozenset",
-        "bytes",
-        "bytearray",
-        "complex",
-        "function",
-        "method",
-        "module",
-        "type",
-        "generator",
-        "coroutine",
-        "datetime",
-        "undefined",
-        "null",
-        "nil",
-        "number",
-        "string",
-        "boolean",
-        "object",
-    ]
-)
+    (
+        "NoneType", "None", "int", "str", "list", "dict", "float", "bool", "tuple", "set", "frozenset",
+        "bytes", "bytearray", "complex", "function", "method", "module", "type", "generator", "coroutine",
+        "datetime", "undefined", "null", "nil", "number", "string", "boolean", "object",
+    )
+)  # fmt: skip
 _TYPE = "'<type>'"
 _TYPE_AFTER = re.compile(
     r" object (?:has no|is not|cannot|can't|does not|doesn't|of|must|with|got)\b| object$| instance|(?= has no len)"

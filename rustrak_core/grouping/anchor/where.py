@@ -66,24 +66,11 @@ _CONSTRUCTORS: Final = frozenset(
     {"__init__", "__new__", "<init>", "<clinit>", ".ctor", "initialize", "constructor", "__construct"}
 )
 _HELPERS: Final = frozenset(
-    [
-        "util",
-        "utils",
-        "utility",
-        "utilities",
-        "helper",
-        "helpers",
-        "common",
-        "misc",
-        "tools",
-        "toolbox",
-        "support",
-        "shared",
-        "compat",
-        "validators",
-        "validation",
-    ]
-)
+    (
+        "util", "utils", "utility", "utilities", "helper", "helpers", "common", "misc", "tools", "toolbox",
+        "support", "shared", "compat", "validators", "validation",
+    )
+)  # fmt: skip
 _SEGMENTS = re.compile(r"[./:\\+]")
 _SCRIPT = re.compile(
     r"\.(?:m?js|jsx|tsx?|vue|svelte)(?:$|[?#:])|^https?://|^(?:webpack|app|ng|capacitor|file)://", re.ASCII
