@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rustrak_core.errors import MalformedRulesError
 from rustrak_core.grouping.fingerprint import VARIABLES, variable_of
-from rustrak_core.grouping.lines import line_of
+from rustrak_core.grouping.lines import line_of, lines_of_tables
 from rustrak_core.grouping.mechanisms import DEFAULT_MECHANISM, MECHANISMS
 from rustrak_core.grouping.rule import Matches, Rule
 
@@ -71,9 +71,12 @@ class _Reader:
             raise self._refuse("rules are tables: write `[[rule]]`", "rule")
         if len(tables) > RULES_MAX:
             raise self._refuse(f"more than {RULES_MAX} rules", "rule", RULES_MAX)
-        return tuple(self._rule(index, table) for index, table in enumerate(tables))
+        lines = lines_of_tables(self._text, "rule", len(tables))
+        return tuple(
+            self._rule(index, table, line) for index, (table, line) in enumerate(zip(tables, lines, strict=True))
+        )
 
-    def _rule(self, index: int, table: Mapping[str, Any]) -> Rule:
+    def _rule(self, index: int, table: Mapping[str, Any], line: int) -> Rule:
         for name in table:
             if name not in _KNOWN:
                 raise self._refuse(f"`{name}` is unknown; there are {', '.join(sorted(_KNOWN))}", "rule", index, name)
@@ -84,7 +87,7 @@ class _Reader:
             raise self._refuse("`in_app` needs `path`, `module` or `function` to say which frames", "rule", index)
         return Rule(
             number=index + 1,
-            line=line_of(self._text, ("rule", index)),
+            line=line,
             of_event=[(name, self._condition(index, name, table[name])) for name in _OF_EVENT if name in table],
             of_tags=self._tags(index, table.get("tags", {})),
             of_frame=of_frame,

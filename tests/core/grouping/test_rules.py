@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rustrak_core import grouping
 from rustrak_core.errors import MalformedRulesError
 from rustrak_core.grouping import Rules
-from rustrak_core.grouping.lines import line_of
+from rustrak_core.grouping.lines import line_of, lines_of_tables
 from rustrak_core.testing import assert_grouped, assert_separate, error, message
 
 EVENT = error(
@@ -135,6 +135,9 @@ def test_lines_are_those_of_the_file() -> None:
     text = 'a = """\n[[rule]]\n"""\n[[rule]]\nx = [\n  1,\n]\n\n[[rule]]\ny.z = 1 # [[rule]]\n'
     paths = [("a",), ("rule", 0), ("rule", 0, "x"), ("rule", 1), ("rule", 1, "y", "z")]
     assert [line_of(text, path) for path in paths] == [1, 4, 5, 9, 10]
+    assert lines_of_tables(text, "rule", 2) == [4, 9]
+    assert lines_of_tables('x = 1\nrule = [{ mask = "a" }, { mask = "b" }]', "rule", 2) == [2, 2]
+    assert lines_of_tables('[["rule"]]\n[[ rule ]] # x', "rule", 2) == [1, 2]
 
 
 @given(st.text(max_size=40))

@@ -93,8 +93,9 @@ def test_snapshots(grouping_snapshot: GroupingSnapshot) -> None:
     grouping_snapshot.check(events, ANCHOR)
 
 
-def test_snapshots_show_what_changed(pytester: pytest.Pytester) -> None:
+def test_snapshots_show_what_changed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that is another fails with both; ``--update-grouping`` accepts it; a lost snapshot is written."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other people's plugins take seconds to load
     pytester.makepyfile(
         test_it="""
         import os
@@ -106,8 +107,8 @@ def test_snapshots_show_what_changed(pytester: pytest.Pytester) -> None:
     )
 
     def run(said: str, *arguments: str) -> pytest.RunResult:
-        pytester._monkeypatch.setenv("SAID", said)
-        return pytester.runpytest_subprocess("-p", "rustrak_core.testing.plugin", "-p", "no:randomly", *arguments)
+        monkeypatch.setenv("SAID", said)
+        return pytester.runpytest_inprocess("-p", "rustrak_core.testing.plugin", *arguments)
 
     run("one").assert_outcomes(passed=1)
     assert (pytester.path / "grouping_snapshots" / "test_it.test_keys.json").exists()
