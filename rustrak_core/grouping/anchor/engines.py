@@ -41,6 +41,8 @@ _PROPERTY_OF_NOTHING: Final = (
     ),
     _rule(r"(?:undefined|null) is not an object \(evaluating '(?P<evaluated>.{1,400})'\)"),
     _rule(r"Cannot destructure property '(?P<name>[^']{0,100})' of "),
+    _rule(r"Right side of assignment cannot be destructured|(?:undefined|null) has no properties$"),
+    _rule(r"[A-Za-z_$][A-Za-z0-9_$.]{0,200}(?:\[[^\]]{1,50}\]|\(\.\.\.\))? is (?:undefined|null)$"),
     _rule(r"Unable to get property '(?P<name>[^']{0,100})' of undefined or null reference"),
 )
 _LAST_NAME = _rule(rf"(?:\.|^)(?P<name>{_NAME})(?:\(\.\.\.\)|\(.{{0,200}}\))?(?: = .{{0,200}})?$")
@@ -54,7 +56,7 @@ _SAME: Final = (
     ("RangeError", "stack overflow", False, r"Maximum call stack size exceeded|too much recursion|Out of stack space"),
     ("SyntaxError", "JSON: unexpected end", False, r"Unexpected end of JSON input|JSON\.parse: unexpected end of data|JSON Parse error: Unexpected EOF|Unterminated string in JSON|JSON\.parse: unterminated string|JSON Parse error: Unterminated string"),
     ("SyntaxError", "JSON: unexpected token", False, r"Unexpected (?:token|non-whitespace character|number|string)\b.*\bJSON|JSON\.parse: |JSON Parse error: |The string did not match the expected pattern\.|Expected .{1,80} in JSON|Bad control character in string literal in JSON|\"undefined\" is not valid JSON"),
-    ("TypeError", "request failed", True, r"Failed to fetch|NetworkError when attempting to fetch resource|Load failed|fetch failed$|Network request failed|The network connection was lost|The Internet connection appears to be offline|cancelled$"),
+    ("TypeError", "request failed", True, r"(?:Failed to fetch|NetworkError when attempting to fetch resource\.?|Load failed|fetch failed)(?: \(.{1,200}\))?$|Network request failed$|The network connection was lost|The Internet connection appears to be offline|cancelled$"),
     ("TypeError", "module failed to load", True, r"Failed to fetch dynamically imported module|error loading dynamically imported module|Importing a module script failed|Unable to preload CSS"),
     ("ChunkLoadError", "chunk failed to load", True, r"Loading (?:CSS )?chunk .{1,80} failed"),
     ("AbortError", "aborted", True, r"The (?:user aborted a request|operation was aborted)|Fetch is aborted|signal is aborted without reason"),
@@ -73,12 +75,30 @@ _SAME: Final = (
     ("TypeError", "big integer mixed with a number", False, r"Cannot mix BigInt|can't convert BigInt to number|Invalid mix of BigInt"),
     ("TypeError", "symbol made text", False, r"Cannot convert a Symbol value to a|can't convert symbol to|Cannot convert a symbol to"),
     ("RangeError", "length of an array", False, r"[Ii]nvalid array length|Array size is not a small enough|Length out of range"),
-    ("RangeError", "time value", False, r"[Ii]nvalid (?:time value|date)|Invalid Date"),
+    ("RangeError", "time value", False, r"[Ii]nvalid (?:time value|[Dd]ate)$"),
     ("RangeError", "digits of a number", False, r"to(?:Fixed|Precision|Exponential)\(\) .{0,40}argument|precision .{1,40} out of range"),
     ("RangeError", "count of repetitions", False, r"Invalid count value|repeat count must be|String\.prototype\.repeat argument"),
     ("URIError", "malformed URI", False, r"URI malformed|malformed URI sequence|String contained an illegal UTF-16|URI error"),
     ("SyntaxError", "regular expression", False, r"Invalid regular expression|unterminated (?:parenthetical|character class)|nothing to repeat|invalid regexp group"),
     ("QuotaExceededError", "storage is full", False, r"(?:Failed to execute 'setItem' on 'Storage'.*)?(?:.{0,100}exceeded the quota|The quota has been exceeded|Persistent storage maximum size reached)"),
+)  # fmt: skip
+_DOM = _rule(
+    r"Failed to (?:execute|construct|set|read) |[A-Z][A-Za-z]{1,40}\.[a-zA-Z]{1,40}: "
+    r"|The (?:object|operation|string|request|quota|node|element|fetching process|play\(\) request|source image) .{1,200}"
+    r"|An attempt was made to use an object that is not|A network error occurred|.{1,100} could not be cloned"
+)
+_DOM_TYPES: Final = frozenset(
+    (
+        "DOMException", "NotFoundError", "InvalidStateError", "SecurityError", "NotAllowedError", "HierarchyRequestError", "DataCloneError",
+        "InvalidCharacterError", "InvalidAccessError", "NotSupportedError", "NoModificationAllowedError", "WrongDocumentError",
+        "IndexSizeError", "InvalidNodeTypeError", "QuotaExceededError", "EncodingError", "ConstraintError", "TransactionInactiveError",
+    )
+)  # fmt: skip
+_ENGINE_TYPES: Final = frozenset(
+    (
+        "", "Error", "TypeError", "ReferenceError", "SyntaxError", "RangeError", "URIError", "EvalError", "InternalError", "ChunkLoadError",
+        "AbortError", "UnhandledRejection", "Warning", *_DOM_TYPES,
+    )
 )  # fmt: skip
 _RULES = tuple((Said(kind, text, placeless), _rule(pattern)) for kind, text, placeless, pattern in _SAME)
 _ANY = _rule("|".join(f"(?P<r{index}>{pattern})" for index, (*_, pattern) in enumerate(_SAME)))
@@ -86,7 +106,12 @@ _UNCAUGHT = _rule(rf"(?:Uncaught (?:\(in promise\) )?|Unhandled(?: promise)? rej
 
 
 def in_one_form(kind: str, value: str) -> Said | None:
-    """Return what an engine says of type *kind* with message *value*; None where it is no engine's message."""
+    """Return what an engine says of type *kind* with message *value*; None where it is no engine's message.
+
+    An application's own types say what the application means, in whatever words.
+    """
+    if kind not in _ENGINE_TYPES:
+        return None
     text = value[:_LOOKED_AT]
     uncaught = _UNCAUGHT.match(text)
     if uncaught:
@@ -97,6 +122,8 @@ def in_one_form(kind: str, value: str) -> Said | None:
     same = _ANY.match(text)
     if same and same.lastgroup:
         return _RULES[int(same.lastgroup[1:])][0]
+    if kind in _DOM_TYPES and _DOM.match(text):
+        return Said(kind, "refused by the page's objects")
     return Said(kind, text) if uncaught else None
 
 
@@ -111,6 +138,8 @@ def _of_property(text: str) -> Said | None:
 def _property(match: re.Match[str]) -> str:
     """Return the property's name; ``?`` where the engine does not say it, or it is data and no name of the code."""
     found = match.groupdict()
+    if not found:
+        return "?"
     name = found.get("name") or found.get("old") or ""
     if found.get("evaluated"):
         last = _LAST_NAME.search(found["evaluated"])

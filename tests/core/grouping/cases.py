@@ -33,6 +33,7 @@ can't access property "name", a.b is undefined|undefined is not an object (evalu
 a.b.name is not a function|(intermediate value).name is not a function|e is not a constructor|name is not defined
 Can't find variable: name|Maximum call stack size exceeded|too much recursion|Failed to fetch|Unexpected token '<', "<" in JSON
 JSON.parse: unexpected character at line 1|Unexpected end of JSON input|Uncaught TypeError: x is not a function
+data is undefined|Right side of assignment cannot be destructured|Failed to fetch (api.example.com)|Invalid Date
 Uncaught (in promise) Error: own words 5|own words 5|Loading chunk 12 failed.|Cannot access 'x' before initialization
 """.strip()
     .replace("\n", "|")
@@ -117,6 +118,9 @@ OTHERS: dict[str, Event] = {
     "minified": _frames({**SCRIPT, "function": "total"}, {**SCRIPT, "function": "Xr"}, platform="javascript"),
     "native code": _frames({**SCRIPT, "function": "total"}, {"filename": "[native code]", "function": "map", "in_app": True}, platform="javascript"),
     "sdk frame": _frames({**SCRIPT, "function": "total"}, {**SCRIPT, "function": "sentryWrapped"}, platform="javascript"),
+    "refused by the page": error("NotFoundError: The object can not be found here.", at="main.js:drop", platform="javascript"),
+    "own words of an own type": error("ApiError: Failed to fetch", at="main.js:load", platform="javascript"),
+    "handler without a name": error("E: x", at=["-node:events:emit", "src/a.js:<anonymous>", "-node:http:end"], platform="node"),
     "node callback": _frames({"filename": "src/a.js", "function": "total", "in_app": True}, {"filename": "src/a.js", "in_app": True}, platform="node"),
     "paths tell libraries": _frames({"filename": "shop/a.py", "function": "f"}, {"abs_path": "/x/site-packages/b.py", "function": "g"}),
     "null frames": _frames(None, {"function": None}, {}, 5, "main.c"),

@@ -191,6 +191,25 @@ def test_browsers_say_it_in_their_own_words(texts: tuple[str, ...]) -> None:
     assert_grouped(*(error(text, at="main.js:total", platform="javascript") for text in texts), rules=ANCHOR)
 
 
+def test_what_a_page_s_objects_refuse_is_told_by_its_type() -> None:
+    """Browsers agree on the names of these errors alone."""
+    texts = (
+        "Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this node.",
+        "Node.removeChild: The node to be removed is not a child of this node",
+        "The object can not be found here.",
+    )
+    assert_grouped(
+        *(error(f"NotFoundError: {text}", at="main.js:drop", platform="javascript") for text in texts), rules=ANCHOR
+    )
+
+
+def test_an_application_s_own_errors_are_no_engine_s() -> None:
+    """Its words are its own, also where they read like a browser's."""
+    own = parts(error("ApiError: Failed to fetch", at="main.js:load", platform="javascript"))
+    assert (own["type"], own["where"]) == ("ApiError", "main in load")
+    assert parts(error("NotFoundError: no user 5", platform="javascript"))["message"] == "no user <*>"
+
+
 def test_browsers_name_functions_in_their_own_way() -> None:
     """Receivers, marks of nesting and hashes of a build do not split an issue."""
     places = ["main.3f9a1c2b.js:Cart.total", "https://a.example/main-E7FI53DQ.js:total", "main.js:async total"]
