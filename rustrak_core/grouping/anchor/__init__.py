@@ -51,7 +51,7 @@ class AnchorMechanism:
             parts = _of_exception(subject, entries, notes)
         else:
             parts = _of_message(subject, subject.title.constant)
-        return parts or _of_nothing(subject)
+        return parts or _of_nothing(subject, notes)
 
 
 def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> list[Part]:
@@ -76,7 +76,7 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
     else:
         parts = _what(entry, kind, value, notes)
     parts += [Part("where", str(place), source) for place, source in found]
-    return parts if len(parts) > 1 or value else [*parts, *_of_nothing(subject)]
+    return parts if len(parts) > 1 or value else [*parts, *_of_nothing(subject, notes)]
 
 
 def _notes_on_the_rest(entries: Sequence[Entry], following: int, value: str, frames: Sequence[Any]) -> list[Ignored]:
@@ -121,16 +121,18 @@ def _of_message(subject: Subject, constant: str) -> list[Part]:
     ]
 
 
-def _of_nothing(subject: Subject) -> list[Part]:
-    """Return what is left to tell events apart that have neither a message nor a stack."""
-    sent = (subject.payload.get(name) for name in ("transaction", "culprit"))
+def _of_nothing(subject: Subject, notes: Notes) -> list[Part]:
+    """Return what is left to tell events apart that say nothing: a stack that came alone, else the transaction."""
+    payload = subject.payload
+    kind = Part("kind", subject.title.type[:256], "the type, or the kind of event")
+    frames = frames_of(attribute(payload, "stacktrace")) or _thread_frames(payload)
+    found = places(Stack(frames, "", _platform(payload), subject.marks), notes)
+    if found:
+        return [kind, *(Part("where", str(place), source) for place, source in found)]
+    sent = (payload.get(name) for name in ("transaction", "culprit"))
     culprit = next((text[:200] for text in sent if isinstance(text, str) and text.strip(" \t\r\n")), "")
-    return [
-        Part("kind", subject.title.type, "the type, or the kind of event"),
-        Part(
-            "transaction", without_numbers(culprit), "the event's `transaction` or `culprit`, there being nothing else"
-        ),
-    ]
+    source = "the event's `transaction` or `culprit`, there being nothing else"
+    return [kind, Part("transaction", without_numbers(culprit), source)]
 
 
 def _platform(payload: Mapping[str, Any]) -> str:

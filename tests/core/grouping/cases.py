@@ -90,6 +90,7 @@ OTHERS: dict[str, Event] = {
     "nothing": {},
     "nothing but a transaction": {"transaction": "/buy/5"},
     "nothing but a culprit": {"culprit": "shop.orders in load"},
+    "nothing but a stack": {"stacktrace": {"frames": [{"function": "f", "module": "m"}]}, "transaction": "/buy"},
     "type alone": error("ValueError"),
     "type in the value": {"exception": {"values": [{"value": "ValueError: boom 5"}]}},
     "type again in the value": {"exception": {"values": [{"type": "ValueError", "value": "ValueError: boom 5"}]}},

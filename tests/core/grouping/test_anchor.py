@@ -282,6 +282,13 @@ def test_csp_reports_are_told_by_directive_and_host() -> None:
     assert grouping.key(one, ANCHOR, kind="csp") != grouping.key(other, ANCHOR, kind="csp")
 
 
+def test_a_stack_may_come_alone() -> None:
+    """An event without a word is told by its place."""
+    one, other = ({"stacktrace": {"frames": [{"function": name, "module": "m"}]}} for name in ("f", "g"))
+    assert parts(one) == {"kind": "Message", "where": "m in f"}
+    assert_separate(one, other, {}, rules=ANCHOR)
+
+
 def test_without_anything_else_the_transaction_tells() -> None:
     """Events that say nothing are not all one issue."""
     assert_grouped({"transaction": "/buy/5"}, {"transaction": "/buy/6"}, rules=ANCHOR)
