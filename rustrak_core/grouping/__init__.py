@@ -23,6 +23,7 @@ import attrs
 from rustrak_core.accepted import EventKind
 from rustrak_core.digested import GroupingKey
 from rustrak_core.event.fingerprint import fingerprint_of
+from rustrak_core.event.scalars import cut
 from rustrak_core.grouping.explanation import Explanation
 from rustrak_core.grouping.fingerprint import FINGERPRINT_MECHANISM, VARIABLES, fingerprint_parts, notes_on
 from rustrak_core.grouping.mechanisms import DEFAULT_MECHANISM, MECHANISMS, Mechanism
@@ -49,6 +50,7 @@ __all__ = [
     "transaction_of",
 ]
 
+_NOTE_MAX = 500
 _DEFAULT_RULES = Rules()
 
 
@@ -166,6 +168,6 @@ def _explain(subject: Subject, rules: Rules) -> Explanation:
         summary=_SUMMARIES.get(decided.by) or MECHANISMS[rules.mechanism].summary,
         parts=tuple(decided.parts),
         decided_by=decided.by,
-        ignored=tuple(notes),
+        ignored=[Ignored(cut(note.what, _NOTE_MAX), note.why) for note in notes],
         rules=tuple(decided.used),
     )

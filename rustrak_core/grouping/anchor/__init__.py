@@ -15,6 +15,7 @@ from rustrak_core.event.attributes import attribute, values_of
 from rustrak_core.event.csp import TYPE as CSP
 from rustrak_core.event.frames import frames_of
 from rustrak_core.event.message import read_message
+from rustrak_core.event.scalars import cut
 from rustrak_core.grouping.anchor import engines
 from rustrak_core.grouping.anchor.chain import Entry, bare, entries_of, telling, type_and_value
 from rustrak_core.grouping.anchor.template import LINE_MAX, template_of, without_numbers
@@ -27,6 +28,7 @@ _SCRIPTS: Final = frozenset({"javascript", "node"})
 _OVERFLOWS: Final = frozenset({"RecursionError", "StackOverflowError", "StackOverflowException", "SystemStackError"})
 _ADDRESS = re.compile(r"0x[0-9A-Fa-f]{2,16}|[0-9]{4,}", re.ASCII)
 _CSP_MAX: Final = 1000
+_PART_MAX: Final = 2000
 _NOTED: Final = 10
 _THREADS_LOOKED_AT: Final = 100
 
@@ -70,12 +72,12 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
     found = () if said and said.placeless else _places(stack, said.text if said else kind, notes)
     if said:
         parts = [
-            Part("type", said.type, "the type that all engines give this error"),
-            Part("message", template_of(said.text), "what all engines say of this error"),
+            _part("type", said.type, "the type that all engines give this error"),
+            _part("message", template_of(said.text), "what all engines say of this error"),
         ]
     else:
         parts = _what(entry, kind, value, notes)
-    parts += [Part("where", str(place), source) for place, source in found]
+    parts += [_part("where", str(place), source) for place, source in found]
     return parts if len(parts) > 1 or value else [*parts, *_of_nothing(subject, notes)]
 
 
@@ -96,11 +98,11 @@ def _what(entry: Entry, kind: str, value: str, notes: Notes) -> list[Part]:
     template = template_of(value)
     parts = []
     if kind and not (is_synthetic and template):
-        parts.append(Part("type", _ADDRESS.sub("<*>", kind), "the exception's `type`"))
+        parts.append(_part("type", _ADDRESS.sub("<*>", kind), "the exception's `type`"))
     elif kind and notes is not None:
         notes.append(Ignored(f"type {kind}", "is made up by the SDK (`mechanism.synthetic`)"))
     if template:
-        parts.append(Part("message", template, "the exception's `value`, values that change masked"))
+        parts.append(_part("message", template, "the exception's `value`, values that change masked"))
     return parts
 
 
@@ -116,23 +118,27 @@ def _of_message(subject: Subject, constant: str) -> list[Part]:
     if not text:
         return []
     return [
-        Part("kind", kind, "the kind of event, no exception being named"),
-        Part("message", text, "the message before its parameters, values that change masked"),
+        _part("kind", kind, "the kind of event, no exception being named"),
+        _part("message", text, "the message before its parameters, values that change masked"),
     ]
 
 
 def _of_nothing(subject: Subject, notes: Notes) -> list[Part]:
     """Return what is left to tell events apart that say nothing: a stack that came alone, else the transaction."""
     payload = subject.payload
-    kind = Part("kind", subject.title.type[:256], "the type, or the kind of event")
+    kind = _part("kind", subject.title.type[:256], "the type, or the kind of event")
     frames = frames_of(attribute(payload, "stacktrace")) or _thread_frames(payload)
     found = places(Stack(frames, "", _platform(payload), subject.marks), notes)
     if found:
-        return [kind, *(Part("where", str(place), source) for place, source in found)]
+        return [kind, *(_part("where", str(place), source) for place, source in found)]
     sent = (payload.get(name) for name in ("transaction", "culprit"))
     culprit = next((text[:200] for text in sent if isinstance(text, str) and text.strip(" \t\r\n")), "")
     source = "the event's `transaction` or `culprit`, there being nothing else"
-    return [kind, Part("transaction", without_numbers(culprit), source)]
+    return [kind, _part("transaction", without_numbers(culprit), source)]
+
+
+def _part(name: str, value: str, source: str) -> Part:
+    return Part(name, cut(value, _PART_MAX), source)
 
 
 def _platform(payload: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Whatever an event holds, it has a key, soon, and a reason."""
 
+import json
 import time
 from typing import Any
 
@@ -106,6 +107,7 @@ def test_what_is_left_out_is_said() -> None:
 
 
 PIECES = [
+    "\ud800",
     *"a1@(='\"`/\\.:-_<>{}[]|,; \t\n\x1b\0é٣#$%&?",
     *("a@", "a=", "a = ", "a/", "//", "C:\\", "http://", "GET /", "a.", "1.", "1-", "<*>", "<*> ", "' object", "for a", "user a"),
     *("ab:", "status 4", "HTTP ", "Jan 1 ", '{"a":', "[{", "x is ", "Cannot read ", "(evaluating '", " in JSON", "a.b(", "::", "<T>"),
@@ -205,3 +207,4 @@ def test_any_payload_has_a_key(payload: Event) -> None:
         assert len(key.value) == 32
         assert key.explanation.key == key == grouping.key(payload, rules)
         assert key.explanation.parts
+        assert json.dumps(key.explanation.to_json(), ensure_ascii=False).encode()
