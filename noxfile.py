@@ -92,6 +92,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """A steady load for 30 minutes (``-- --minutes 5``): fails if memory or the spool grows, or an event is missing."""
+    session.install("-e", PROJECT, *groups("test"))
+    session.run("python", "-m", "tests.faults.soak", *session.posargs)
+
+
+@nox.session
 def dev(session: nox.Session) -> None:
     """Make ``.venv`` a place to work in: the project, editable, with every tool."""
     session.run("python", "-m", "venv", ".venv", external=True)

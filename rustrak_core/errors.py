@@ -5,6 +5,8 @@ number so that the core needs no HTTP library. Texts say what is wrong and how t
 DSNs or payloads.
 """
 
+from typing import NamedTuple
+
 
 class RustrakError(Exception):
     """The root of all errors raised on purpose."""
@@ -153,6 +155,22 @@ class UnknownTokenError(NotFoundError):
     """No such API token."""
 
 
+class RateLimit(NamedTuple):
+    """For how long a sender should hold back what.
+
+    Attributes:
+        retry_after_s: For how many seconds; 1 to 60.
+        categories: Rate-limit categories that are affected, as in ``error``; empty means those of events.
+        scope: ``organization``, ``project`` or ``key``.
+        reason: One word for SDKs, as in ``spool_full``.
+    """
+
+    retry_after_s: int
+    categories: tuple[str, ...]
+    scope: str
+    reason: str
+
+
 class OverloadError(RustrakError):
     """Nothing more can be taken just now; the sender should pause.
 
@@ -161,6 +179,7 @@ class OverloadError(RustrakError):
         categories: Rate-limit categories that are affected, as in ``error``; empty means all.
         scope: ``organization``, ``project`` or ``key``.
         reason: One word for SDKs and counters, as in ``spool_full``.
+        limits: All of that once for each limit that was met.
     """
 
     status_hint = 429
@@ -173,12 +192,19 @@ class OverloadError(RustrakError):
         reason: str,
         scope: str = "organization",
         categories: tuple[str, ...] = (),
+        limits: tuple[RateLimit, ...] = (),
     ) -> None:
         super().__init__(text)
         self.retry_after_s = retry_after_s
         self.categories = categories
         self.scope = scope
         self.reason = reason
+        own = RateLimit(retry_after_s=retry_after_s, categories=categories, scope=scope, reason=reason)
+        self.limits = limits or (own,)
+
+
+class QuotaExceededError(OverloadError):
+    """All that a request brought is over a quota; it is counted as ``rate_limited`` already."""
 
 
 class StoreUnavailableError(RustrakError):

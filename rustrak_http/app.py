@@ -9,7 +9,8 @@ import falcon
 
 from rustrak_core import ambient
 from rustrak_core.ports import Intake, KeyRing, Spool, Store
-from rustrak_core.receive import Limits
+from rustrak_core.quota import QuotaKeeper
+from rustrak_core.receive import Admission, Limits
 from rustrak_core.tracker import DirectIntake
 from rustrak_http import errors
 from rustrak_http.base_url import BaseUrl
@@ -35,6 +36,7 @@ def create_app(
     spool: Spool | None = None,
     keys: KeyRing | None = None,
     public_url: str | None = None,
+    quotas: QuotaKeeper | None = None,
     limits: Limits = Limits(),  # noqa: B008 - a frozen value
     clock: Callable[[], datetime] = ambient.utc_now,
     new_id: Callable[[], UUID] = ambient.new_uuid,
@@ -50,6 +52,7 @@ def create_app(
             and records what it brought.
         keys: Knows the projects' keys; without one, they are asked of *store* every few seconds.
         public_url: As applications reach this server, for DSNs and links; without one, each request's own host.
+        quotas: Counts what is accepted against quotas, as `rustrak_storage.quota_file.QuotaFile` does; None for none.
         limits: How large things may be.
         clock, new_id, new_token: Time, ids and token entropy, to be replaced in tests.
         worker_alive: Asked by ``/health/ready`` whether the digest worker lives.
@@ -66,7 +69,8 @@ def create_app(
     app.req_options.strip_url_path_trailing_slash = True
     errors.install(app)
 
-    door = Door(keys=ring, intake=intake, limits=limits, clock=clock, new_id=new_id)
+    admission = Admission(quotas)
+    door = Door(keys=ring, intake=intake, limits=limits, clock=clock, new_id=new_id, admission=admission)
     _route(
         app,
         ("/api/{project_id}/envelope", EnvelopeResource(door)),

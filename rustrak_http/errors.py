@@ -7,12 +7,13 @@ log has the same id with the places in the code, and no texts of foreign excepti
 import logging
 import re
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
 import falcon
 
-from rustrak_core.errors import OverloadError, RustrakError
+from rustrak_core.errors import OverloadError, RateLimit, RustrakError
 from rustrak_http.answers import answer
 from rustrak_http.traces import places
 
@@ -115,12 +116,16 @@ def refusal_of(error: BaseException) -> Refusal:
 
 def rate_limit_headers(error: OverloadError) -> dict[str, str]:
     """Return both headers that a 429 carries; SDKs pause a minute without them, and some read only one of the two."""
-    reason = _NOT_A_WORD.sub("_", error.reason.lower())
-    categories = ";".join(error.categories or _DEFAULT_CATEGORIES)
-    return {
-        "Retry-After": str(error.retry_after_s),
-        "X-Sentry-Rate-Limits": f"{error.retry_after_s}:{categories}:{error.scope}:{reason}",
-    }
+    return {"Retry-After": str(error.retry_after_s), "X-Sentry-Rate-Limits": rate_limits(error.limits)}
+
+
+def rate_limits(limits: Iterable[RateLimit]) -> str:
+    """Return *limits* as the value of ``X-Sentry-Rate-Limits``, which any answer may carry."""
+    return ", ".join(
+        f"{limit.retry_after_s}:{';'.join(limit.categories or _DEFAULT_CATEGORIES)}:{limit.scope}:"
+        + _NOT_A_WORD.sub("_", limit.reason.lower())
+        for limit in limits
+    )
 
 
 def _headers(error: RustrakError) -> dict[str, str]:

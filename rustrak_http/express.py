@@ -19,7 +19,7 @@ from rustrak_core.dsn import Dsn
 from rustrak_core.errors import RustrakError
 from rustrak_core.ports import EagerIntake, KeyRing
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_whole
+from rustrak_core.receive import Admission, EnvelopeReceiver, Limits, Received, receive_whole
 from rustrak_http.ingest import answer_body, single_values
 from rustrak_http.middleware import INGESTION_HEADERS
 from rustrak_http.paths import ingestion_path, number
@@ -73,6 +73,7 @@ class ExpressLane(Lane):
         intake: Where accepted events go.
         limits: As of the application.
         clock, new_id: Likewise.
+        admission: What may come in; what may not, or is to be told of a quota, goes the long way.
     """
 
     def __init__(
@@ -83,12 +84,14 @@ class ExpressLane(Lane):
         limits: Limits,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
+        admission: Admission,
     ) -> None:
         self._keys = keys
         self._intake = intake
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
+        self._admission = admission
         self._body_bytes = min(limits.body_bytes, BODY_BYTES)
         self._decompressed_bytes = min(limits.decompressed_bytes, DECOMPRESSED_BYTES)
 
@@ -133,9 +136,25 @@ class ExpressLane(Lane):
             received = self._receive(sender, key, body, remote_addr)
             if received is None or not received.accepted.events:
                 return False
-            answer = answer_body(received)
-            self._intake.submit(received.accepted, lambda failure: answered(answer if failure is None else None))
         except RustrakError:
+            return False
+        return self._submit(sender.project_id, received, answered)
+
+    def _submit(self, project_id: ProjectId, received: Received, answered: Answered) -> bool:
+        accepted, answer = received.accepted, answer_body(received)
+        now = accepted.events[0].received_at
+        if not self._admission.pass_freely(project_id, accepted, now):
+            return False
+
+        def settled(failure: RustrakError | None) -> None:
+            if failure is not None:
+                self._admission.give_back(project_id, accepted, now)
+            answered(answer if failure is None else None)
+
+        try:
+            self._intake.submit(accepted, settled)
+        except RustrakError:
+            self._admission.give_back(project_id, accepted, now)
             return False
         return True
 

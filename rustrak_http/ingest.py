@@ -6,7 +6,7 @@ answer of 200 means that what was accepted is kept.
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from rustrak_core.errors import (
     CredentialsError,
     MalformedEnvelopeError,
     OverloadError,
+    RateLimit,
     RustrakError,
     SpoolUnavailableError,
     StoreUnavailableError,
@@ -28,8 +29,17 @@ from rustrak_core.errors import (
 )
 from rustrak_core.ports import Intake, KeyRing
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_security, receive_store, refused, shed
+from rustrak_core.receive import (
+    Admission,
+    EnvelopeReceiver,
+    Limits,
+    Received,
+    receive_security,
+    receive_store,
+    refused,
+)
 from rustrak_http.body import chunks
+from rustrak_http.errors import rate_limits
 from rustrak_http.paths import project_id
 
 _log = logging.getLogger("rustrak.http")
@@ -72,12 +82,14 @@ class Door:
         limits: Limits,
         clock: Callable[[], datetime],
         new_id: Callable[[], UUID],
+        admission: Admission,
     ) -> None:
         self.limits = limits
         self.new_id = new_id
         self._keys = keys
         self._intake = intake
         self._clock = clock
+        self._admission = admission
 
     def open(self, req: falcon.Request, project_text: str) -> Delivery:
         """Return the delivery that *req* makes, its sender checked if headers or query name a key.
@@ -104,18 +116,15 @@ class Door:
             delivery.found = found
         return delivery
 
-    def keep(self, accepted: Accepted) -> None:
-        """Hand *accepted* over; on return it is kept.
+    def keep(self, delivery: Delivery, accepted: Accepted) -> Sequence[RateLimit]:
+        """Hand *accepted* over; on return it is kept, but for what is over a quota. The sender is told what returns.
 
         Raises:
             OverloadError: it cannot be kept just now. An outage is one too: SDKs pause for a 429, and ignore what a 503
                 says.
         """
         try:
-            self._intake.accept(accepted)
-        except OverloadError as error:
-            self._count(shed(accepted, reason=error.reason))
-            raise
+            return self._admission.keep(self._intake, delivery.project_id, accepted, self._clock())
         except (SpoolUnavailableError, StoreUnavailableError) as error:
             _log.error("events_refused reason=%s", error)
             raise OverloadError(
@@ -158,8 +167,7 @@ class EnvelopeResource:
         except RustrakError as error:
             door.count_refusal(delivery, error)
             raise
-        door.keep(received.accepted)
-        _answer(resp, received)
+        _answer(resp, received, door.keep(delivery, received.accepted))
 
 
 class StoreResource:
@@ -186,8 +194,7 @@ class StoreResource:
         except RustrakError as error:
             door.count_refusal(delivery, error)
             raise
-        door.keep(received.accepted)
-        _answer(resp, received)
+        _answer(resp, received, door.keep(delivery, received.accepted))
 
 
 class SecurityResource:
@@ -222,9 +229,7 @@ class SecurityResource:
         except RustrakError as error:
             door.count_refusal(delivery, error)
             raise
-        door.keep(received.accepted)
-        resp.content_type = falcon.MEDIA_JSON
-        resp.data = b"{}"
+        _answer(resp, received, door.keep(delivery, received.accepted))
 
 
 def admit(delivery: Delivery, credentials: Credentials) -> None:
@@ -307,6 +312,9 @@ def answer_body(received: Received) -> bytes:
     return b"{}" if received.event_id is None else b'{"id":"%s"}' % received.event_id.hex.encode()
 
 
-def _answer(resp: falcon.Response, received: Received) -> None:
+def _answer(resp: falcon.Response, received: Received, limits: Sequence[RateLimit]) -> None:
     resp.content_type = falcon.MEDIA_JSON
     resp.data = answer_body(received)
+    if limits:
+        resp.set_header("X-Sentry-Rate-Limits", rate_limits(limits))
+        resp.set_header("Retry-After", str(max(limit.retry_after_s for limit in limits)))

@@ -1,13 +1,15 @@
 """From a request's bytes to what is accepted: events as they were sent, and counts of all that is not kept."""
 
+from rustrak_core.receive.admission import Admission
 from rustrak_core.receive.context import Limits, Received
 from rustrak_core.receive.envelope import EnvelopeReceiver
-from rustrak_core.receive.refusal import refused, shed
+from rustrak_core.receive.refusal import refused
 from rustrak_core.receive.security import receive_security
 from rustrak_core.receive.store import receive_store
 from rustrak_core.receive.whole import WholeEnvelope, receive_whole
 
 __all__ = [
+    "Admission",
     "EnvelopeReceiver",
     "Limits",
     "Received",
@@ -16,5 +18,4 @@ __all__ = [
     "receive_store",
     "receive_whole",
     "refused",
-    "shed",
 ]

@@ -41,7 +41,7 @@ def refused(error: RustrakError, *, project_id: ProjectId, received_at: datetime
 
 
 def shed(accepted: Accepted, *, reason: str) -> Accepted:
-    """Return the count of the events of *accepted*, which there was no room for: SDKs leave counting these to us.
+    """Return *accepted* with its events as counts, since there was no room for them: SDKs leave counting these to us.
 
     Args:
         accepted: What one request brought.
@@ -57,4 +57,4 @@ def shed(accepted: Accepted, *, reason: str) -> Accepted:
         )
         for event in accepted.events
     )
-    return Accepted(counts=tuple(sum_counts(rows)))
+    return Accepted(counts=tuple(sum_counts([*rows, *accepted.counts])))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rustrak_core.ambient import new_uuid, utc_now
 from rustrak_core.errors import ConfigurationError
-from rustrak_core.receive import Limits
+from rustrak_core.quota import Quotas
+from rustrak_core.receive import Admission, Limits
 from rustrak_http.app import create_app
 from rustrak_http.board import ChildState
 from rustrak_http.cli.logs import tell_repeats
@@ -42,6 +43,7 @@ def serve_http(
     *,
     public_url: str | None,
     limits: Limits,
+    quotas: Quotas,
     open_spool: Callable[[], Any],
     worker_states: Sequence[Callable[[], ChildState]],
     server_name: str,
@@ -62,19 +64,24 @@ def serve_http(
         meter: Has requests counted, and ``/metrics`` answered; None for neither.
     """
     from rustrak_storage.keys import StoredKeyRing
+    from rustrak_storage.quota_file import QuotaFile
 
     store = open_configured_store(place)
     spool = open_spool()
     keys = StoredKeyRing(store, directory=place.data_dir)
+    keeper = QuotaFile(place.quota_file, quotas)
     app: Any = create_app(
         store,
         spool=spool,
         keys=keys,
         public_url=public_url,
+        quotas=keeper,
         limits=limits,
         worker_alive=lambda: workers_trouble([state() for state in worker_states]),
     )
-    lane: Lane = ExpressLane(keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid)
+    lane: Lane = ExpressLane(
+        keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid, admission=Admission(keeper)
+    )
     answering: Any = nullcontext()
     if meter is not None:
         figures = meter.figures(place, store, spool)
@@ -101,6 +108,7 @@ def serve_http(
     ):  # apart: a store may take its time
         server.run(grace_s=GRACE_S, beat=life.beat)
     spool.close()
+    keeper.close()
     keys.close()
     store.close()
     return 0

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
-from rustrak_core.errors import ConfigurationError, MalformedDsnError, UnknownProjectError
+from rustrak_core.errors import ConfigurationError, InvalidInputError, MalformedDsnError, UnknownProjectError
 from rustrak_core.project import ProjectId
+from rustrak_core.quota import Quota
 
 if TYPE_CHECKING:
     from rustrak_core.ports import Store
@@ -25,6 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MAX_ID_DIGITS = 16
 DATABASE_FILE = "rustrak.db"
 SPOOL_FOLDER = "spool"
+QUOTA_FILE = "quotas"
 URL_FILE = "public_url"
 URL_DEFAULT = "http://127.0.0.1:8080"
 
@@ -50,6 +52,18 @@ def option(*declarations: str, **settings: Any) -> Callable[[F], F]:
     return click.option(*declarations, **settings)
 
 
+def quota_option(name: str, default: int, text: str) -> Callable[[F], F]:
+    """Declare an option that is a quota; the command gets a `rustrak_core.quota.Quota`."""
+
+    def parsed(_ctx: click.Context, _param: click.Parameter, given: str) -> Quota:
+        try:
+            return Quota.parse(given)
+        except InvalidInputError as error:
+            raise click.BadParameter(f"{error}; write as in 5000, error=5000,attachment=100, or none") from None
+
+    return option(name, default=str(default), show_default=True, callback=parsed, metavar="QUOTA", help=text)
+
+
 @attrs.frozen(kw_only=True)
 class Place:
     """Where the data of an installation is.
@@ -66,6 +80,11 @@ class Place:
     def spool_dir(self) -> Path:
         """The folder of accepted events that wait to be digested."""
         return self.data_dir / SPOOL_FOLDER
+
+    @property
+    def quota_file(self) -> Path:
+        """The file in which the processes of this machine count against quotas."""
+        return self.data_dir / QUOTA_FILE
 
     @property
     def database_file(self) -> Path | None:

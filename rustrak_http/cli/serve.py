@@ -10,6 +10,7 @@ import attrs
 import click
 
 from rustrak_core.errors import ConfigurationError
+from rustrak_core.quota import Quotas
 from rustrak_core.receive import Limits
 from rustrak_http.board import Board
 from rustrak_http.cli import digest
@@ -23,6 +24,7 @@ from rustrak_http.cli.options import (
     open_configured_store,
     option,
     public_url_option,
+    quota_option,
     remember_public_url,
     with_place,
 )
@@ -37,6 +39,8 @@ PROCESSES_DEFAULT = min(2, os.cpu_count() or 1)
 
 _LIMITS = Limits()
 _MIB = 1 << 20
+_WHOSE = ("project", "server")
+_WINDOWS = ("minute", "hour")
 
 
 @attrs.frozen(kw_only=True)
@@ -54,6 +58,7 @@ class Settings:
     connections: int
     trusted_proxy: str | None
     limits: Limits
+    quotas: Quotas
     spool_max_bytes: int
     spool_min_free_bytes: int
     metrics: bool
@@ -107,6 +112,10 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
 @_bytes_option("--max-header-bytes", _LIMITS.header_bytes, "Largest header line of an envelope.")
 @_bytes_option("--spool-max-bytes", 1024 * _MIB, "Room for accepted events that wait.")
 @_bytes_option("--spool-min-free-bytes", 256 * _MIB, "Disk space that is left free.")
+@quota_option("--quota-project-minute", 1_000_000, "Events, and items of other kinds, of a project in a minute.")
+@quota_option("--quota-project-hour", 20_000_000, "Likewise in an hour.")
+@quota_option("--quota-server-minute", 2_000_000, "Likewise of all projects together in a minute.")
+@quota_option("--quota-server-hour", 40_000_000, "Likewise in an hour.")
 @option("--metrics", is_flag=True, help="Answer /metrics on the same port, for Prometheus.")
 @option("--metrics-port", type=Integer(0, 65535), help="Answer /metrics on a port of its own; 0 takes a free one.")
 @option("--metrics-host", default="127.0.0.1", show_default=True, help="Address of that port.")
@@ -130,8 +139,11 @@ def serve(as_json: bool, log_format: str, **options: Any) -> None:  # noqa: FBT0
         items=options.pop("max_items"),
         header_bytes=options.pop("max_header_bytes"),
     )
+    quotas = Quotas(
+        **{f"{whose}_{window}": options.pop(f"quota_{whose}_{window}") for whose in _WHOSE for window in _WINDOWS}
+    )
     log_to_stderr(log_format)
-    run(Settings(limits=limits, **options), as_json=as_json)
+    run(Settings(limits=limits, quotas=quotas, **options), as_json=as_json)
 
 
 def run(settings: Settings, *, as_json: bool) -> None:
@@ -171,6 +183,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
         sock,
         public_url=public_url,
         limits=settings.limits,
+        quotas=settings.quotas,
         open_spool=open_spool,
         worker_states=[partial(board.state, settings.processes + number) for number in range(settings.workers)],
         server_name=settings.server,
@@ -203,12 +216,13 @@ def local_url(host: str, port: int) -> str:
 
 
 def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
-    """Return what opens the spool, having seen that it and the file of keys can be used.
+    """Return what opens the spool, having seen that it and the files of keys and quotas can be used.
 
     Raises:
         ConfigurationError: they cannot.
     """
     from rustrak_storage.keys import StoredKeyRing
+    from rustrak_storage.quota_file import QuotaFile
     from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader  # the reader: so that the worker shares it
 
     place = settings.place
@@ -220,6 +234,7 @@ def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
     )
     open_spool().close()
     StoredKeyRing(store, directory=place.data_dir).close()
+    QuotaFile(place.quota_file, settings.quotas).close()
     DirectorySpoolReader(place.spool_dir).close()
     return open_spool
 

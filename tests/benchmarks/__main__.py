@@ -15,10 +15,13 @@ from typing import Any
 import attrs
 import click
 
+from rustrak_http.cli.serve import PROCESSES_DEFAULT
 from tests.benchmarks import grouping
 from tests.benchmarks.events import mean_payload_bytes, write_bodies
 from tests.benchmarks.load import WRK, Load, send
 from tests.benchmarks.measure import Ingest, environment, ingest, null_server, routes
+
+SERVERS = ("waitress", "granian")
 
 
 @click.group(invoke_without_command=True)
@@ -29,6 +32,16 @@ from tests.benchmarks.measure import Ingest, environment, ingest, null_server, r
 @click.option("--route-requests", default=100, show_default=True, help="Requests of a route.")
 @click.option("--runs", default=3, show_default=True, help="Bursts, of which the median is shown.")
 @click.option("--wrk/--no-wrk", default=WRK is not None, help="Send with wrk; by default where it is installed.")
+@click.option(
+    "--server",
+    "servers",
+    default=["waitress"],
+    show_default=True,
+    multiple=True,
+    type=click.Choice([*SERVERS, "all"]),
+    help="HTTP server; may be given more than once.",
+)
+@click.option("--processes", default=PROCESSES_DEFAULT, show_default=True, help="HTTP processes.")
 @click.option("--out", default="bench-results", show_default=True, type=click.Path(path_type=Path), help="Folder.")
 def main(  # noqa: PLR0917 - click passes options by name
     context: click.Context,
@@ -38,6 +51,8 @@ def main(  # noqa: PLR0917 - click passes options by name
     route_requests: int,
     runs: int,
     wrk: bool,
+    servers: tuple[str, ...],
+    processes: int,
     out: Path,
 ) -> None:
     """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback.
@@ -50,11 +65,18 @@ def main(  # noqa: PLR0917 - click passes options by name
         place = Path(folder)
         bodies = place / "bodies"
         write_bodies(bodies, requests + connections)
-        nulls, ingests = [], []
-        for run in range(runs):
-            with null_server() as target:
-                nulls.append(send(target, bodies, requests, connections=connections, wrk=wrk))
-            ingests.append(ingest(place / f"run-{run}", bodies, requests, connections=connections, wrk=wrk))
+        nulls: dict[str, list[Load]] = {}
+        ingests: dict[str, list[Ingest]] = {}
+        for server in SERVERS if "all" in servers else dict.fromkeys(servers):
+            for run in range(runs):
+                click.echo(f"{server}: run {run + 1} of {runs}", err=True)
+                with null_server(server, processes) as target:
+                    null = send(target, bodies, requests, connections=connections, wrk=wrk)
+                nulls.setdefault(server, []).append(null)
+                options = ("--server", server, "--processes", str(processes))
+                data_dir = place / f"{server}-{run}"
+                got = ingest(data_dir, bodies, requests, *options, connections=connections, wrk=wrk)
+                ingests.setdefault(server, []).append(got)
         route_figures = routes(place / "routes", events, requests=route_requests) if events else {}
     report: dict[str, Any] = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -63,13 +85,19 @@ def main(  # noqa: PLR0917 - click passes options by name
             "requests": requests,
             "connections": connections,
             "runs": runs,
+            "processes": processes,
             "events": events,
             "generator": "wrk" if wrk else "python",
         },
         "payload_bytes": mean_payload_bytes(),
-        "null": _median_load(nulls),
-        "ingest": _median_ingest(ingests),
-        "ingest_runs": [attrs.asdict(each) for each in ingests],
+        "servers": {
+            name: {
+                "null": _median_load(nulls[name]),
+                "ingest": _median_ingest(ingests[name]),
+                "ingest_runs": [attrs.asdict(each) for each in ingests[name]],
+            }
+            for name in ingests
+        },
         "routes": route_figures,
     }
     _print(report)
@@ -80,7 +108,7 @@ def main(  # noqa: PLR0917 - click passes options by name
 
 
 def _median_load(loads: list[Load]) -> dict[str, float]:
-    names = ("per_second", "p50_ms", "p95_ms", "p99_ms", "errors")
+    names = ("per_second", "p50_ms", "p95_ms", "p99_ms", "errors", "generator_share")
     return {name: statistics.median(getattr(load, name) for load in loads) for name in names}
 
 
@@ -96,25 +124,35 @@ def _median_ingest(ingests: list[Ingest]) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    null, got = report["null"], report["ingest"]
-    rows = [
-        ("size of an event, JSON", f"{report['payload_bytes']:,} bytes"),
-        ("null application, answered", f"{null['per_second']:,.0f}/s   p99 {null['p99_ms']:.1f} ms"),
-        ("accepted and durable, in a burst", f"{got['accept_per_second']:,.0f}/s   {got['accept_errors']:.0f} errors"),
-        ("  p50, p95, p99", " / ".join(f"{got[f'accept_{p}_ms']:.1f}" for p in ("p50", "p95", "p99")) + " ms"),
-        ("digested, first request to last event", f"{got['digested_per_s']:,.0f}/s"),
-        ("processor time, server and worker", f"{_us(got['accept_cpu_us'])} + {_us(got['digest_cpu_us'])} an event"),
-        ("memory of all processes (PSS)", f"{got['pss_bytes'] / 2**20:.0f} MiB" if got["pss_bytes"] else "unknown"),
-        ("stored, of an event", f"{got['stored_bytes_per_event']:,.0f} bytes"),
-        ("load average", f"{got['load_average']:.1f} on {report['environment']['cpus']} cores"),
-    ]
-    for name, value in rows:
-        click.echo(f"{name:40}{value}")
+    click.echo(f"{'size of an event, JSON':40}{report['payload_bytes']:,} bytes")
+    for name, figures in report["servers"].items():
+        processes = report["settings"]["processes"]
+        click.echo(f"\n{name}, HTTP processes: {processes}")
+        _print_server(figures["null"], figures["ingest"], report["environment"]["cpus"])
     if report["routes"]:
         title = f"route, at {report['settings']['events']:,} events"
         click.echo(f"\n{title:40}{'p50':>8}{'p95':>8}{'p99':>8} ms")
     for name, took in report["routes"].items():
         click.echo(f"{name:40}{took['p50_ms']:8.1f}{took['p95_ms']:8.1f}{took['p99_ms']:8.1f}")
+
+
+def _print_server(null: dict[str, float], got: dict[str, Any], cpus: int) -> None:
+    rows = [
+        ("null application, answered", f"{null['per_second']:,.0f}/s   p99 {null['p99_ms']:.1f} ms"),
+        ("accepted and durable, in a burst", f"{got['accept_per_second']:,.0f}/s   {got['accept_errors']:.0f} errors"),
+        ("  p50, p95, p99", " / ".join(f"{got[f'accept_{p}_ms']:.1f}" for p in ("p50", "p95", "p99")) + " ms"),
+        (
+            "  load generator, null and Rustrak",
+            f"{null['generator_share']:.0%}, {got['accept_generator_share']:.0%} of a core",
+        ),
+        ("digested, first request to last event", f"{got['digested_per_s']:,.0f}/s"),
+        ("processor time, server and worker", f"{_us(got['accept_cpu_us'])} + {_us(got['digest_cpu_us'])} an event"),
+        ("memory of all processes (PSS)", f"{got['pss_bytes'] / 2**20:.0f} MiB" if got["pss_bytes"] else "unknown"),
+        ("stored, of an event", f"{got['stored_bytes_per_event']:,.0f} bytes"),
+        ("load average", f"{got['load_average']:.1f} on {cpus} cores"),
+    ]
+    for name, value in rows:
+        click.echo(f"{name:40}{value}")
 
 
 def _us(value: float | None) -> str:

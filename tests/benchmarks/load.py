@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 import selectors
 import shutil
 import signal
@@ -21,7 +22,11 @@ WRK = shutil.which("wrk")
 
 @attrs.frozen(kw_only=True)
 class Load:
-    """What came of a burst: answers within *seconds*, latencies in milliseconds; *errors* are answers but 200."""
+    """What came of a burst: answers within *seconds*, latencies in milliseconds; *errors* are answers but 200.
+
+    Attributes:
+        generator_share: Of one processor, what the load generator used; near 1 it may be the bottleneck itself.
+    """
 
     requests: int
     seconds: float
@@ -29,6 +34,7 @@ class Load:
     p95_ms: float
     p99_ms: float
     errors: int
+    generator_share: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -53,7 +59,15 @@ def send(target: Target, bodies: Path, count: int, *, connections: int, wrk: boo
 
     When wrk stops, a request of each connection has no answer yet: *bodies* holds so many more.
     """
-    return _wrk(target, bodies, count, connections) if wrk else _plain(target, bodies, count, connections)
+    before = _children_cpu_s()
+    load = (_wrk if wrk else _plain)(target, bodies, count, connections)
+    return attrs.evolve(load, generator_share=(_children_cpu_s() - before) / load.seconds)
+
+
+def _children_cpu_s() -> float:
+    """Return the processor time of the processes that this one started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _wrk(target: Target, bodies: Path, count: int, connections: int) -> Load:

@@ -48,9 +48,9 @@ class Ingest:
     load_average: float
 
 
-def ingest(data_dir: Path, bodies: Path, count: int, *, connections: int, wrk: bool) -> Ingest:
-    """Send a burst to a new server, and wait until it is digested."""
-    with Served(data_dir) as served:
+def ingest(data_dir: Path, bodies: Path, count: int, *options: str, connections: int, wrk: bool) -> Ingest:
+    """Send a burst to a new server with *options* of `rustrak serve`, and wait until it is digested."""
+    with Served(data_dir, *options) as served:
         served.wait_for(served.worker_pids, "worker")
         served.send(uuid4(), message="warm")
         served.wait_for_events(1)
@@ -79,11 +79,10 @@ def ingest(data_dir: Path, bodies: Path, count: int, *, connections: int, wrk: b
 
 
 @contextlib.contextmanager
-def null_server() -> Iterator[Target]:
-    """Run the server with an application that does nothing."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.null"], stdout=subprocess.PIPE, text=True
-    ) as process:
+def null_server(server: str, processes: int) -> Iterator[Target]:
+    """Run a server with an application that does nothing."""
+    command = [sys.executable, "-m", "tests.benchmarks.null", server, str(processes)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield Target(port=int(process.stdout.readline()), path="/api/1/envelope/", key="0" * 32)

@@ -16,7 +16,7 @@ import pytest
 
 from rustrak_core import ambient
 from rustrak_core.ports import Store
-from rustrak_core.receive import Limits
+from rustrak_core.receive import Admission, Limits
 from rustrak_core.token import token_hash
 from rustrak_http.app import create_app
 from rustrak_http.cli.http import server_class
@@ -113,7 +113,14 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         reader.close()
 
     keys = StoredKeyRing(store)
-    lane = ExpressLane(keys=keys, intake=spool, limits=Limits(), clock=ambient.utc_now, new_id=ambient.new_uuid)
+    lane = ExpressLane(
+        keys=keys,
+        intake=spool,
+        limits=Limits(),
+        clock=ambient.utc_now,
+        new_id=ambient.new_uuid,
+        admission=Admission(None),
+    )
     with _serving(create_app(store, spool=spool, keys=keys), server=request.param, lane=lane) as port:
         yield Server(port, _furnish(store), digest_all)
     store.close()

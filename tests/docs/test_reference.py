@@ -36,7 +36,8 @@ def test_settings_names_every_option() -> None:
         for option in command.params:
             if not isinstance(option, click.Option):
                 continue
-            row = next((line for line in rows if f"`{option.opts[0]}" in line), "")
+            starts = f"`{option.opts[0]}`", f"`{option.opts[0]} "
+            row = next((line for line in rows if any(start in line for start in starts)), "")
             if f"`{option.envvar}`" not in row:
                 missing.append(f"{name} {option.opts[0]} ({option.envvar})")
             shown = option.show_default if isinstance(option.show_default, str) else str(option.default)

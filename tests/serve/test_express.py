@@ -15,7 +15,7 @@ from rustrak_core.accepted import Accepted
 from rustrak_core.ambient import new_uuid, utc_now
 from rustrak_core.errors import OverloadError, RustrakError, SpoolUnavailableError
 from rustrak_core.project import Project
-from rustrak_core.receive import Limits
+from rustrak_core.receive import Admission, Limits
 from rustrak_http import server as server_module
 from rustrak_http.app import create_app
 from rustrak_http.cli.http import server_class as server_class_of
@@ -62,7 +62,14 @@ class Served:
         self.directory = folder / ("express" if express else "long")
         keys = StoredKeyRing(self.store)
         self.app = create_app(self.store, spool=self.spool, keys=keys)
-        self.lane = Ledger(keys=keys, intake=self.spool, limits=Limits(), clock=utc_now, new_id=new_uuid)
+        self.lane = Ledger(
+            keys=keys,
+            intake=self.spool,
+            limits=Limits(),
+            clock=utc_now,
+            new_id=new_uuid,
+            admission=Admission(None),
+        )
         self.server = server_class(
             self.app, listen("127.0.0.1", 0), body_bytes=20 << 20, threads=4, lane=self.lane if express else None
         )

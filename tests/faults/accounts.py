@@ -1,0 +1,72 @@
+"""Every event accounted for: the equation of issue statistics, and a ledger of what was acknowledged."""
+
+import collections
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from tests.serve.support import Served
+
+OUTCOMES = (
+    "stored",
+    "duplicate",
+    "filtered",
+    "rate_limited",
+    "invalid",
+    "too_large",
+    "shed",
+    "deleted",
+    "quarantined",
+    "queued",
+)
+
+
+def days(served: Served) -> list[dict[str, Any]]:
+    """Return the statistics of the first project, a row a day."""
+    rows: list[dict[str, Any]] = served.get(f"/api/projects/{served.project_id}/stats")["data"]
+    return rows
+
+
+def totals(served: Served) -> collections.Counter[str]:
+    """Return the statistics of the first project, over all days."""
+    rows = days(served)
+    return collections.Counter({name: sum(row[name] for row in rows) for name in ("received", *OUTCOMES)})
+
+
+def faults_in(served: Served, stored: int | None = None) -> list[str]:
+    """Return what does not add up, day by day; also where not *stored* events are stored and none is queued."""
+    faults = []
+    for row in days(served):
+        sum_of_all = sum(row[name] for name in OUTCOMES)
+        if row["received"] != sum_of_all:
+            faults.append(f"{row['day']}: received {row['received']}, accounted for {sum_of_all}: {row}")
+    found = totals(served)
+    if stored is not None and (found["stored"], found["queued"]) != (stored, 0):
+        faults.append(f"{stored} events should be stored: {dict(found)}")
+    return faults
+
+
+def stored_ids(served: Served) -> collections.Counter[UUID]:
+    """Return the ids of all events of the first project, and how often each is there."""
+    return collections.Counter(
+        UUID(row["id"])
+        for issue in served.pages(f"/api/projects/{served.project_id}/issues")
+        for row in served.pages(f"/api/issues/{issue['id']}/events")
+    )
+
+
+def hold(served: Served, acknowledged: Iterable[UUID], *, perhaps: Iterable[UUID] = ()) -> None:
+    """Wait until nothing is queued, and hold the ledger: all *acknowledged* are stored, once, and little else.
+
+    Args:
+        perhaps: Events that were sent and got no answer, or a refusal: they may be stored, once.
+    """
+    must = set(acknowledged)
+    served.wait_for(lambda: totals(served)["queued"] == 0, "end of the queue", within_s=120)
+    served.wait_for(lambda: totals(served)["stored"] >= len(must), f"{len(must)} stored events", within_s=120)
+    assert not faults_in(served)
+    found = stored_ids(served)
+    assert not must - found.keys(), f"{len(must - found.keys())} acknowledged events are lost"
+    assert not found.keys() - must - set(perhaps), "events that nobody sent"
+    assert set(found.values()) <= {1}, "events stored twice"
+    assert totals(served)["stored"] == len(found) == served.project()["event_count"]
