@@ -29,7 +29,8 @@ _URL = re.compile(
     r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.\-]{0,20}:/{2,3}[^\s'\"<>()\[\]{},;]*|\bdata:[a-z]+/[^\s'\"<>)]+", re.ASCII
 )
 _REQUEST = re.compile(
-    r"\b(?P<verb>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)(?P<gap>:? )(?:https?://[^\s'\"<>,;()/?#]{1,200})?(?P<path>/[^\s'\"<>,;()?#]*)[^\s'\"<>,;()]*"
+    r"\b(?P<verb>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)(?P<gap>:? )(?:https?://[^\s'\"<>,;()/?#]{1,200})?(?P<path>/[^\s'\"<>,;()?#]*)[^\s'\"<>,;()]*",
+    re.ASCII,
 )
 _MAIL = re.compile(r"(?<![^\s,;:()<>\[\]{}'\"=])[^\s@,;:()<>\[\]{}'\"=]*@[^\s,;()<>\[\]{}'\"]+", re.ASCII)
 _PAIR = re.compile(
@@ -107,7 +108,8 @@ _TYPE_NAMES: Final = frozenset(
 )  # fmt: skip
 _TYPE = "'<type>'"
 _TYPE_AFTER = re.compile(
-    r" object (?:has no|is not|cannot|can't|does not|doesn't|of|must|with|got)\b| object$| instance|(?= has no len)"
+    r" object (?:has no|is not|cannot|can't|does not|doesn't|of|must|with|got)\b| object$| instance|(?= has no len)",
+    re.ASCII,
 )
 _REQUEST_LINE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (?=/|http)")
 _LAST_WORD = re.compile(r"([A-Za-z]+)[^A-Za-z0-9]{0,3}$")
@@ -266,6 +268,6 @@ def _quoted(match: re.Match[str]) -> str:
         return f"'{request[0]}<*>'"
     if 0 < len(text) <= 100:
         before = _LAST_WORD.search(match.string, max(0, match.start() - 16), match.start())
-        if (before and before[1] in _CODE_BEFORE) or _CODE_AFTER.match(match.string, match.end()):
+        if (before and before[1].lower() in _CODE_BEFORE) or _CODE_AFTER.match(match.string, match.end()):
             return f"'{text}'"
     return VALUE

@@ -1,8 +1,10 @@
 """Keys that are stored must stay what they are: on every Python, in every process, for all time."""
 
 import json
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,14 @@ def test_a_released_mechanism_never_changes() -> None:
     """`golden.json` is written once and only added to: a case that changes breaks the issues of those who upgrade."""
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert keys() == golden
+
+
+@pytest.mark.parametrize("module", ["template", "engines", "names", "where", "chain"])
+def test_no_pattern_follows_python_s_unicode_tables(module: str) -> None:
+    """Classes of characters are those of ASCII, or listed: Unicode's change with the release of Python."""
+    patterns = vars(import_module(f"rustrak_core.grouping.anchor.{module}")).values()
+    for pattern in (each for each in patterns if isinstance(each, re.Pattern)):
+        assert pattern.flags & re.ASCII or not re.search(r"\\[wWsSdDbB]", pattern.pattern), pattern
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
