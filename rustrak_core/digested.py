@@ -23,6 +23,9 @@ class GroupingKey:
     mechanism: str
     value: str
 
+    def __str__(self) -> str:
+        return f"{self.mechanism}:{self.value}"
+
 
 @attrs.frozen(kw_only=True)
 class User:

@@ -35,6 +35,18 @@ class InvalidCursorError(InvalidInputError):
         super().__init__("cursor", "not a cursor of this list; use `next_cursor` of the page before, unchanged")
 
 
+class MalformedRulesError(InvalidInputError):
+    """A file of grouping rules is none, or has an error.
+
+    Attributes:
+        line: Where the fault is, from 1.
+    """
+
+    def __init__(self, reason: str, *, line: int) -> None:
+        super().__init__(f"line {line}", reason)
+        self.line = line
+
+
 class MalformedDsnError(RustrakError):
     """The text is not a DSN. The text itself is not repeated, since it holds a key."""
 

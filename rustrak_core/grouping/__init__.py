@@ -1,6 +1,6 @@
 """Which events are one issue: pure, deterministic and explained.
 
-A mechanism says what events of an issue have in common, an SDK's fingerprint may say otherwise, and both become a key.
+A mechanism says what events of an issue have in common; an SDK's fingerprint or a project's rule may say otherwise.
 Nothing here needs a database:
 
     >>> from rustrak_core import grouping
@@ -9,8 +9,10 @@ Nothing here needs a database:
     'message@1'
     >>> grouping.key(event) == grouping.key({**event, "level": "fatal"})
     True
-    >>> print(*(f"{part.name}={part.value}" for part in grouping.explain(event).parts))
-    type=KeyError message='pear' transaction=/buy
+    >>> for part in grouping.key(event, grouping.Rules(mechanism="anchor@1")).explanation.parts:
+    ...     print(part.name, part.value)
+    type KeyError
+    message <*>
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,18 +22,26 @@ import attrs
 
 from rustrak_core.accepted import EventKind
 from rustrak_core.digested import GroupingKey
+from rustrak_core.event.fingerprint import fingerprint_of
+from rustrak_core.event.scalars import cut
 from rustrak_core.grouping.explanation import Explanation
-from rustrak_core.grouping.fingerprint import FINGERPRINT_MECHANISM, fingerprint_parts
+from rustrak_core.grouping.fingerprint import FINGERPRINT_MECHANISM, VARIABLES, fingerprint_parts, notes_on
 from rustrak_core.grouping.mechanisms import DEFAULT_MECHANISM, MECHANISMS, Mechanism
-from rustrak_core.grouping.parts import Part, Subject, hash_parts, transaction_of
+from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject, hash_parts, transaction_of
+from rustrak_core.grouping.rule import Rule
+from rustrak_core.grouping.rules import Rules
 
 __all__ = [
     "DEFAULT_MECHANISM",
     "MECHANISMS",
+    "VARIABLES",
+    "ExplainedKey",
     "Explanation",
     "GroupingKey",
+    "Ignored",
     "Mechanism",
     "Part",
+    "Rule",
     "Rules",
     "Subject",
     "explain",
@@ -40,34 +50,55 @@ __all__ = [
     "transaction_of",
 ]
 
-
-@attrs.frozen(kw_only=True)
-class Rules:
-    """How a project wants its events grouped.
-
-    Attributes:
-        mechanism: The name of one of `MECHANISMS`.
-    """
-
-    mechanism: str = attrs.field(default=DEFAULT_MECHANISM, validator=attrs.validators.in_(MECHANISMS))
-
-
+_NOTE_MAX = 500
 _DEFAULT_RULES = Rules()
 
 
-def key(payload: Mapping[str, Any], rules: Rules | None = None, *, kind: str = EventKind.EVENT) -> GroupingKey:
-    """Return the grouping key of the event *payload*, which came as *kind*. Whatever it holds, this does not raise."""
-    return keys(Subject.of(payload, kind), rules)[0]
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ExplainedKey(GroupingKey):
+    """A grouping key that can say why; it equals every `GroupingKey` of the same mechanism and value."""
+
+    _subject: Subject
+    _rules: Rules
+
+    @property
+    def explanation(self) -> Explanation:
+        """Why it is this key, worked out when asked for."""
+        return _explain(self._subject, self._rules)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GroupingKey):
+            return NotImplemented
+        return (self.mechanism, self.value) == (other.mechanism, other.value)
+
+    __hash__ = GroupingKey.__hash__
+    __repr__ = GroupingKey.__repr__
+
+
+def key(payload: Mapping[str, Any], rules: Rules | None = None, *, kind: str = EventKind.EVENT) -> ExplainedKey:
+    """Return the grouping key of the event *payload*, which came as *kind*. Whatever it holds, this does not raise.
+
+    ``str()`` of it is the key: it stays what it is in every version that has the mechanism, on every Python.
+    """
+    rules = rules or _DEFAULT_RULES
+    subject = Subject.of(payload, kind)
+    decided = _decide(subject, rules)
+    value = hash_parts(decided.name, decided.parts)
+    return ExplainedKey(mechanism=decided.name, value=value, subject=subject, rules=rules)
 
 
 def keys(subject: Subject, rules: Rules | None = None) -> tuple[GroupingKey, ...]:
     """Return the keys of an event, in order of preference: the first one that is known names its issue."""
-    name, parts = _decide(subject, MECHANISMS[(rules or _DEFAULT_RULES).mechanism])
-    return (GroupingKey(mechanism=name, value=hash_parts(name, parts)),)
+    decided = _decide(subject, rules or _DEFAULT_RULES)
+    return (GroupingKey(mechanism=decided.name, value=hash_parts(decided.name, decided.parts)),)
 
 
 def explain(
-    payload: Mapping[str, Any], filed: GroupingKey | None = None, *, kind: str = EventKind.EVENT
+    payload: Mapping[str, Any],
+    filed: GroupingKey | None = None,
+    *,
+    kind: str = EventKind.EVENT,
+    rules: Rules | None = None,
 ) -> Explanation:
     """Return why the event *payload* is in its issue.
 
@@ -75,21 +106,68 @@ def explain(
         payload: The event as sent.
         filed: The key by which it was filed; by default the one that it gets now.
         kind: How it came.
+        rules: What the project's rules were.
     """
-    filed = filed or key(payload, kind=kind)
-    of_fingerprint, _, base = filed.mechanism.rpartition(":") if ":" in filed.mechanism else ("", "", filed.mechanism)
-    mechanism = MECHANISMS.get(DEFAULT_MECHANISM if base == FINGERPRINT_MECHANISM else base)
-    if mechanism is None:
-        return Explanation(key=filed, summary="This version does not know the mechanism by which the event was filed.")
-    name, parts = _decide(Subject.of(payload, kind), mechanism)
-    if (name, hash_parts(name, parts)) != (filed.mechanism, filed.value):
+    rules = rules or _DEFAULT_RULES
+    filed = filed or key(payload, rules, kind=kind)
+    base = filed.mechanism.rpartition(":")[2]
+    if base != FINGERPRINT_MECHANISM:
+        if base not in MECHANISMS:
+            return Explanation(
+                key=filed, summary="This version does not know the mechanism by which the event was filed."
+            )
+        rules = attrs.evolve(rules, mechanism=base)
+    explained = _explain(Subject.of(payload, kind), rules)
+    if explained.key != filed:
         return Explanation(key=filed, summary="The payload no longer gives the key by which the event was filed.")
-    by_sdk = of_fingerprint or base == FINGERPRINT_MECHANISM
-    return Explanation(key=filed, summary=_BY_SDK if by_sdk else mechanism.summary, parts=tuple(parts))
+    return explained
 
 
-_BY_SDK = "The SDK sent a fingerprint; events with the same parts of it are one issue."
+@attrs.frozen
+class _Decided:
+    name: str
+    parts: Sequence[Part]
+    by: str
+    used: Sequence[str] = ()
 
 
-def _decide(subject: Subject, mechanism: Mechanism) -> tuple[str, Sequence[Part]]:
-    return fingerprint_parts(subject, mechanism) or (mechanism.name, mechanism.parts(subject))
+_SUMMARIES = {
+    "fingerprint": "The SDK sent a fingerprint; events with the same parts of it are one issue.",
+    "rule": "A rule of the project sets a fingerprint; events with the same parts of it are one issue.",
+}
+
+
+def _decide(subject: Subject, rules: Rules, notes: Notes = None) -> _Decided:
+    mechanism = MECHANISMS[rules.mechanism]
+    used: Sequence[str] = ()
+    sent = fingerprint_of(subject.payload)
+    if notes is not None:
+        notes += notes_on(subject.payload)
+    if rules.rules:
+        applied = rules.apply(subject)
+        subject = applied.subject
+        used = applied.used() if notes is not None else ()
+        if applied.naming:
+            said = fingerprint_parts(
+                applied.naming.fingerprint, subject, mechanism, notes, source=f"the fingerprint of {applied.naming}"
+            )
+            if sent and notes is not None:
+                notes.append(Ignored("the SDK's fingerprint", "is overruled by a rule of the project"))
+            return _Decided(*(said or (mechanism.name, mechanism.parts(subject, notes))), "rule", used)
+    said = fingerprint_parts(sent, subject, mechanism, notes, source="the event's `fingerprint`") if sent else None
+    if said:
+        return _Decided(*said, "fingerprint", used)
+    return _Decided(mechanism.name, mechanism.parts(subject, notes), "mechanism", used)
+
+
+def _explain(subject: Subject, rules: Rules) -> Explanation:
+    notes: list[Ignored] = []
+    decided = _decide(subject, rules, notes)
+    return Explanation(
+        key=GroupingKey(mechanism=decided.name, value=hash_parts(decided.name, decided.parts)),
+        summary=_SUMMARIES.get(decided.by) or MECHANISMS[rules.mechanism].summary,
+        parts=tuple(decided.parts),
+        decided_by=decided.by,
+        ignored=[Ignored(cut(note.what, _NOTE_MAX), note.why) for note in notes],
+        rules=tuple(decided.used),
+    )

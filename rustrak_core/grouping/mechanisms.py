@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from rustrak_core.grouping.parts import Part, Subject
+from rustrak_core.grouping.anchor import AnchorMechanism
+from rustrak_core.grouping.parts import Notes, Part, Subject
 
 
 class Mechanism(Protocol):
@@ -19,8 +20,13 @@ class Mechanism(Protocol):
         """One sentence on which events come together."""
         ...
 
-    def parts(self, subject: Subject) -> Sequence[Part]:
-        """Return the parts that decide, never none; whatever the payload holds, it does not raise."""
+    def parts(self, subject: Subject, notes: Notes = None) -> Sequence[Part]:
+        """Return the parts that decide, never none; whatever the payload holds, it does not raise.
+
+        Args:
+            subject: The event.
+            notes: Takes what was looked at and passed over, with reasons; the parts are the same without.
+        """
         ...
 
 
@@ -30,11 +36,11 @@ class MessageMechanism:
     name = "message@1"
     summary = "Events with the same type, the same first line of the message and the same transaction are one issue."
 
-    def parts(self, subject: Subject) -> Sequence[Part]:
+    def parts(self, subject: Subject, notes: Notes = None) -> Sequence[Part]:  # noqa: ARG002 - it passes over nothing
         """Return type, first line and transaction."""
         title = subject.title
         kind, text = _EXCEPTION_SOURCES if title.is_exception else _MESSAGE_SOURCES
-        line = title.constant.strip().partition("\n")[0].rstrip()
+        line = subject.masked(title.constant).strip().partition("\n")[0].rstrip()
         return (
             Part("type", title.type, kind),
             Part("message", line, text),
@@ -48,7 +54,9 @@ _MESSAGE_SOURCES = (
     "the first line of the message, before its parameters",
 )
 
-MECHANISMS: Final[Mapping[str, Mechanism]] = {mechanism.name: mechanism for mechanism in (MessageMechanism(),)}
+MECHANISMS: Final[Mapping[str, Mechanism]] = {
+    mechanism.name: mechanism for mechanism in (MessageMechanism(), AnchorMechanism())
+}
 """All mechanisms that this version knows, by name."""
 
 DEFAULT_MECHANISM: Final = MessageMechanism.name

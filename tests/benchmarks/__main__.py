@@ -1,5 +1,7 @@
 """``python -m tests.benchmarks``: measure, print a table, and write the same as JSON into ``bench-results/``.
 
+``python -m tests.benchmarks grouping`` scores the grouping mechanisms.
+
 Medians of several runs, with the machine's load average beside them. Nothing is asserted: figures are for reading.
 """
 
@@ -14,6 +16,7 @@ import attrs
 import click
 
 from rustrak_http.cli.serve import PROCESSES_DEFAULT
+from tests.benchmarks import grouping
 from tests.benchmarks.events import mean_payload_bytes, write_bodies
 from tests.benchmarks.load import WRK, Load, send
 from tests.benchmarks.measure import Ingest, environment, ingest, null_server, routes
@@ -21,7 +24,8 @@ from tests.benchmarks.measure import Ingest, environment, ingest, null_server, r
 SERVERS = ("waitress", "granian")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
 @click.option("--requests", default=10_000, show_default=True, help="Events in a burst.")
 @click.option("--connections", default=64, show_default=True)
 @click.option("--events", default=100_000, show_default=True, help="Events behind the routes; 0 leaves routes out.")
@@ -40,6 +44,7 @@ SERVERS = ("waitress", "granian")
 @click.option("--processes", default=PROCESSES_DEFAULT, show_default=True, help="HTTP processes.")
 @click.option("--out", default="bench-results", show_default=True, type=click.Path(path_type=Path), help="Folder.")
 def main(  # noqa: PLR0917 - click passes options by name
+    context: click.Context,
     requests: int,
     connections: int,
     events: int,
@@ -50,7 +55,12 @@ def main(  # noqa: PLR0917 - click passes options by name
     processes: int,
     out: Path,
 ) -> None:
-    """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback."""
+    """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback.
+
+    `grouping` instead measures how good the grouping is.
+    """
+    if context.invoked_subcommand:
+        return
     with tempfile.TemporaryDirectory(prefix="rustrak-bench-") as folder:
         place = Path(folder)
         bodies = place / "bodies"
@@ -148,6 +158,8 @@ def _print_server(null: dict[str, float], got: dict[str, Any], cpus: int) -> Non
 def _us(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.0f} us"
 
+
+main.add_command(grouping.main)
 
 if __name__ == "__main__":
     main()
