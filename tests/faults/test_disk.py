@@ -33,7 +33,7 @@ class SmallDisk:
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     path = tmp_path / "disk"
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={8 * _MIB}", "rustrak-test", path]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={8 * _MIB}", "rustrak-test", str(path)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     try:
