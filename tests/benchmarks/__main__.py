@@ -92,7 +92,7 @@ class Settings:
 @click.option("--quick", is_flag=True, help="Few of everything: figures mean nothing then.")
 @click.option("--docs", type=click.Path(path_type=Path, dir_okay=False), help="Page to write the tables into.")
 @click.option("--out", default="bench-results", show_default=True, type=click.Path(path_type=Path), help="Folder.")
-def main(context: click.Context, *, quick: bool, docs: Path | None, out: Path, **options: Any) -> None:
+def main(context: click.Context, /, *, quick: bool, docs: Path | None, out: Path, **options: Any) -> None:
     """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback.
 
     `grouping` instead measures how good the grouping is.
