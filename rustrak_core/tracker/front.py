@@ -25,6 +25,7 @@ from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_sto
 from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
 from rustrak_core.tracker.exceptions import exception_event
 from rustrak_core.tracker.intake import Ingested, record
+from rustrak_core.tracker.mechanisms import Digester
 from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort, project_slug
 from rustrak_core.view import event_to_json
 
@@ -52,6 +53,7 @@ class Tracker:
         limits: Limits | None = None,
     ) -> None:
         self.store = store
+        self._digester = Digester(store)
         self.clock = clock
         self._new_id = new_id
         self._new_token = new_token
@@ -147,7 +149,9 @@ class Tracker:
         return self.ingest_event(exception_event(error) | attributes, project)
 
     def _record(self, received: Received) -> Ingested:
-        return Ingested(event_id=received.event_id, recorded=tuple(record(self.store, received.accepted)))
+        return Ingested(
+            event_id=received.event_id, recorded=tuple(record(self.store, self._digester, received.accepted))
+        )
 
     # --- projects ----------------------------------------------------------------------------------------------
 
