@@ -12,7 +12,6 @@ from rustrak_core.project import ProjectId
 
 CATEGORIES: Final = (
     "error",
-    "default",
     "transaction",
     "attachment",
     "feedback",
@@ -25,9 +24,8 @@ CATEGORIES: Final = (
     "profile_chunk",
     "replay",
     "metric_bucket",
-    "security",
 )
-"""What quotas tell apart. Events of all kinds are ``error``; what SDKs report they dropped has no quota."""
+"""What quotas tell apart. Events of all kinds are ``error``; client reports, and items that nobody knows, have none."""
 
 QUOTA_MAX: Final = 2**53
 MINUTE_S: Final = 60

@@ -15,7 +15,8 @@ from rustrak_core.quota import QuotaKeeper
 from rustrak_core.receive.refusal import shed
 
 _EVENTS = "error"
-_FREE = "internal"
+_FREE = frozenset({"internal", "default", "security"})
+"""Of no quota when they are not kept: the latter two are categories of events too, and would be counted as these."""
 
 
 class Admission:
@@ -85,7 +86,7 @@ def wanted_of(accepted: Accepted) -> Mapping[str, int]:
     if accepted.events:
         wanted[_EVENTS] = len(accepted.events)
     for count in accepted.counts:
-        if count.outcome is Outcome.DISCARDED and count.category != _FREE:
+        if count.outcome is Outcome.DISCARDED and count.category not in _FREE:
             wanted[count.category] += count.quantity
     return wanted
 
@@ -100,7 +101,7 @@ def _within(accepted: Accepted, granted: Mapping[str, int]) -> Accepted:
         for event in accepted.events[len(events) :]
     ]
     for count in accepted.counts:
-        if count.outcome is not Outcome.DISCARDED or count.category == _FREE:
+        if count.outcome is not Outcome.DISCARDED or count.category in _FREE:
             counts.append(count)
             continue
         passing = min(count.quantity, left.get(count.category, 0))
@@ -114,7 +115,7 @@ def _within(accepted: Accepted, granted: Mapping[str, int]) -> Accepted:
 
 
 def _has_more(accepted: Accepted) -> bool:
-    return any(count.outcome is not Outcome.DISCARDED or count.category == _FREE for count in accepted.counts)
+    return any(count.outcome is not Outcome.DISCARDED or count.category in _FREE for count in accepted.counts)
 
 
 def _over(limits: Sequence[RateLimit]) -> QuotaExceededError:

@@ -225,9 +225,12 @@ def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
     """
     from rustrak_storage.keys import StoredKeyRing
     from rustrak_storage.quota_file import QuotaFile
-    from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader  # the reader: so that the worker shares it
+
+    # The reader: so that the worker shares it.
+    from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader, examine
 
     place = settings.place
+    examine(place.spool_dir)
     open_spool = partial(
         DirectorySpool,
         place.spool_dir,

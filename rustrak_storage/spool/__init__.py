@@ -1,7 +1,8 @@
 """The spool: what was accepted, durable in files until it is digested."""
 
 from rustrak_storage.spool.directory import DirectorySpool
+from rustrak_storage.spool.examine import examine
 from rustrak_storage.spool.quarantine import Quarantined, QuarantineFolder
 from rustrak_storage.spool.reader import DirectorySpoolReader
 
-__all__ = ["DirectorySpool", "DirectorySpoolReader", "QuarantineFolder", "Quarantined"]
+__all__ = ["DirectorySpool", "DirectorySpoolReader", "QuarantineFolder", "Quarantined", "examine"]

@@ -101,6 +101,7 @@ def prepare_directory(directory: Path) -> None:
                 "set RUSTRAK_DATA_DIR to a folder of Rustrak's own, or move these files away"
             )
         else:
+            _sync_names_above(directory)
             _write_format(directory)
     except FileExistsError as error:
         message = f"{directory} is a file, but the spool needs a folder there; move the file, or set RUSTRAK_DATA_DIR"
@@ -110,6 +111,13 @@ def prepare_directory(directory: Path) -> None:
             f"the spool folder {directory} cannot be used: {error.strerror}; "
             "make it readable and writable for this user, or set RUSTRAK_DATA_DIR to a folder that is"
         ) from error
+
+
+def _sync_names_above(directory: Path) -> None:
+    """Make durable that *directory* is where it is; folders above may have been created a moment ago, by others too."""
+    for above in directory.resolve().parents:
+        with contextlib.suppress(OSError):  # one that we may not read is not one that we created
+            sync_directory(above)
 
 
 def _check_format(directory: Path) -> None:

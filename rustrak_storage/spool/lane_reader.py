@@ -154,6 +154,9 @@ class LaneReader:
         gone = self._lane.path.with_name(f".gone-{self._lane.name}")
         self._lane.path.rename(gone)
         self.removed = True
+        # Else a power cut may leave the lane under its name, but empty: a writer would begin its numbers again, behind
+        # the store's position, and what it accepts would be skipped.
+        files.sync_directory(gone.parent)
         shutil.rmtree(gone, ignore_errors=True)
 
     def _read_within(

@@ -46,9 +46,7 @@ class DirectorySpoolReader(SpoolReader):
         self._looked_at = float("-inf")
         self._folder_time = 0
         self._closed = False
-        for path in directory.iterdir():  # what a reader that was killed left of a lane it was removing
-            if path.name.startswith(".gone-"):
-                shutil.rmtree(path, ignore_errors=True)
+        self._remove_left_over()
 
     def lanes(self) -> Sequence[str]:
         """Return the lanes that this reader holds, having taken those that were free."""
@@ -125,6 +123,14 @@ class DirectorySpoolReader(SpoolReader):
         for reader in self._lanes.values():
             reader.close()
         self._lanes.clear()
+
+    def _remove_left_over(self) -> None:
+        """Remove what a reader that was killed left of lanes it was removing, once their new names are durable."""
+        gone = [path for path in self._directory.iterdir() if path.name.startswith(".gone-")]
+        if gone:
+            files.sync_directory(self._directory)
+        for path in gone:
+            shutil.rmtree(path, ignore_errors=True)
 
     def _require_open(self) -> None:
         if self._closed:

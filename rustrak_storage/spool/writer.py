@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,10 +112,14 @@ def take_lane(directory: Path, *, segment_bytes: int) -> LaneWriter:
     while True:
         lane = Lane(directory / new_lane_name())
         lane.path.mkdir(mode=0o700)
-        files.sync_directory(directory)
-        lock = files.lock_file(lane.writer_lock)
-        if lock is not None:  # else a reader took it for an old, empty one
-            return _writer(lane, lock, segment_bytes)
+        try:
+            files.sync_directory(directory)
+            lock = files.lock_file(lane.writer_lock)
+            if lock is not None:  # else a reader took it for an old, empty one
+                return _writer(lane, lock, segment_bytes)
+        except BaseException:  # as on a disk that is full, or has no locks: leave nothing behind
+            shutil.rmtree(lane.path, ignore_errors=True)
+            raise
 
 
 def _writer(lane: Lane, lock: int, segment_bytes: int) -> LaneWriter:

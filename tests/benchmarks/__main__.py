@@ -17,7 +17,8 @@ import click
 
 from rustrak_http.cli.serve import PROCESSES_DEFAULT
 from tests.benchmarks import grouping
-from tests.benchmarks.events import mean_payload_bytes, write_bodies
+from tests.benchmarks.bodies import write_bodies
+from tests.benchmarks.events import mean_payload_bytes
 from tests.benchmarks.load import WRK, Load, send
 from tests.benchmarks.measure import Ingest, environment, ingest, null_server, routes
 

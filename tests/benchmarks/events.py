@@ -1,126 +1,146 @@
-"""Events as sentry-sdk sends them, about 5 KB each, of a few hundred issues, each with an id of its own."""
+"""Events as SDKs of several platforms send them, about 5 KB each, of a few hundred issues, each with values of its own.
 
-import gzip
+An issue is a template out of `tests.benchmarks.templates`. Event *number* is the same in each run, but for its id and
+time: id, trace, span, times of event and breadcrumbs, user, request, variables and parts of messages are its own.
+"""
+
+import bisect
+import itertools
 import json
-import struct
+import random
 import time
+import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
+
+import attrs
+
+from tests.benchmarks.templates import Template, templates, words
 
 ISSUES = 300
-_FRAMES = 12
-_PLACES = ("checkout", "cart", "search", "invoice", "login", "mailer", "report", "export", "import", "sync")
-_KINDS = ("ValueError", "KeyError", "TimeoutError", "ConnectionError", "ZeroDivisionError", "PermissionError")
+_REGIONS = ("eu", "us", "ap")
+_PLANS = ("free", "team", "business")
+_AGENTS = (
+    "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{0}.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{0}.1",
+)
+
+
+@attrs.frozen(kw_only=True)
+class Body:
+    """What a request carries; *encoding* is its Content-Encoding, empty for none."""
+
+    encoding: str
+    data: bytes
 
 
 def payload(issue: int, number: int, event_id: UUID) -> dict[str, Any]:
     """Return the *number*-th event of all, which is of *issue*."""
-    place = _PLACES[issue % len(_PLACES)]
-    kind = _KINDS[issue // len(_PLACES) % len(_KINDS)]
-    trace = f"{number:032x}"
-    return {
-        "event_id": event_id.hex,
-        "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{number % 1000000:06d}Z",
-        "platform": "python",
-        "level": "error",
-        "release": f"shop@1.{issue % 7}.0",
-        "environment": ("production", "staging")[issue % 2],
-        "server_name": f"web-{number % 4}",
-        "transaction": f"/{place}/{{id}}",
-        "exception": {"values": [_exception(kind, place, issue, number)]},
-        "breadcrumbs": {"values": [_breadcrumb(place, number, step) for step in range(6)]},
-        "user": {"id": str(number % 5000), "ip_address": f"10.0.{number % 200}.7"},
-        "tags": {"region": ("eu", "us", "ap")[number % 3], "tier": "web", "shard": str(number % 8)},
-        "contexts": {
-            "runtime": {
-                "name": "CPython",
-                "version": "3.11.7",
-                "build": "3.11.7 (main, Dec 4 2023, 18:10:11) [GCC 12.2.0]",
-            },
-            "trace": {"trace_id": trace, "span_id": trace[-16:], "op": "http.server", "status": "internal_error"},
-        },
-        "request": {
-            "url": f"https://shop.example/{place}/{number}",
-            "method": "POST",
-            "headers": {"Host": "shop.example", "Accept": "*/*", "User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"},
-            "env": {"SERVER_NAME": "shop.example", "SERVER_PORT": "443"},
-        },
-        "extra": {"sys.argv": ["/srv/shop/manage.py", "runserver"], "attempt": number % 3},
-        "sdk": {
-            "name": "sentry.python.django",
-            "version": "2.75.0",
-            "packages": [{"name": "pypi:sentry-sdk", "version": "2.75.0"}],
-            "integrations": ["argv", "atexit", "dedupe", "django", "excepthook", "logging", "modules", "stdlib"],
-        },
-    }
+    event: dict[str, Any] = json.loads(event_json(issue, number, event_id))
+    return event
 
 
-def _exception(kind: str, place: str, issue: int, number: int) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "value": f"case {issue} of {place} went wrong\nwith order {number}",
-        "module": "shop.errors",
-        "mechanism": {"type": "django", "handled": False},
-        "stacktrace": {"frames": [_frame(place, issue, number, depth) for depth in range(_FRAMES)]},
-    }
+def event_json(issue: int, number: int, event_id: UUID) -> bytes:
+    """Return the same as JSON."""
+    template = _templates()[issue]
+    filled = _Filled(random.Random(number), event_id)
+    values = [filled.value(kind, size) for kind, size in template.slots]
+    pieces = itertools.chain.from_iterable(zip(template.literals, (*values, ""), strict=True))
+    return "".join(pieces).encode()
 
 
-def _frame(place: str, issue: int, number: int, depth: int) -> dict[str, Any]:
-    own = depth >= _FRAMES // 2
-    module = f"shop.{place}.step{depth}" if own else f"django.core.handlers.base{depth}"
-    return {
-        "filename": module.replace(".", "/") + ".py",
-        "abs_path": f"/srv/shop/{module.replace('.', '/')}.py",
-        "function": f"handle_{place}_{issue}" if own else "get_response",
-        "module": module,
-        "lineno": 40 + depth + issue,
-        "context_line": f"        return self.next(request, order={depth})",
-        "in_app": own,
-        "vars": {"order": str(number), "self": f"<{place.title()} object at 0x7f{number:010x}>"} if own else {},
-    }
+@cache
+def _templates() -> tuple[Template, ...]:
+    return templates(ISSUES)
 
 
-def _breadcrumb(place: str, number: int, step: int) -> dict[str, Any]:
-    return {
-        "type": "default",
-        "category": "query",
-        "level": "info",
-        "timestamp": f"2026-01-01T00:00:{step:02d}.000000Z",
-        "message": f"SELECT * FROM {place}_{step} WHERE id = {number}",
-    }
+@cache
+def _shares() -> list[float]:
+    """Return up to which share of all events each issue goes: the n-th is n times as rare as the first."""
+    sums = list(itertools.accumulate(1 / (rank + 1) for rank in range(ISSUES)))
+    return [each / sums[-1] for each in sums]
 
 
-def request_bodies(count: int) -> Iterator[bytes]:
-    """Yield so many gzipped envelopes, as sentry-sdk sends them."""
+def issue_of(number: int) -> int:
+    """Return the issue of the *number*-th event: a sixth are of the first, and a handful of the last."""
+    return bisect.bisect_left(_shares(), random.Random(-1 - number).random())
+
+
+def event_id_of(number: int) -> UUID:
+    """Return the id of the *number*-th event of a run, the same in each run."""
+    return UUID(int=random.Random(f"id {number}").getrandbits(128), version=4)
+
+
+class _Filled:
+    """The values of one event, by the names of slots; some stand in several places."""
+
+    def __init__(self, chance: random.Random, event_id: UUID) -> None:
+        self._random = chance.random
+        self._bits = chance.getrandbits
+        self._at = time.time() - chance.random()
+        self._step_s = 0.01 + chance.random()
+        user = int(chance.random() ** 2 * 20_000)
+        self._same = {
+            "id": event_id.hex,
+            "trace": f"{self._bits(128):032x}",
+            "span": f"{self._bits(64):016x}",
+            "user": str(user),
+            "name": f"{_pick(words(), (user * 0.6180339887) % 1)}.{user}",
+            "ip": f"10.{user % 250}.{user % 241}.{user % 239}",
+            "order": str(10_000_000 + int(chance.random() * 9e7)),
+            "agent": _AGENTS[user % 3].format(110 + user % 30),
+            "release": f"shop@1.{int(chance.random() ** 2 * 7)}.0",
+            "environment": "production" if chance.random() < 0.9 else "staging",
+            "server": f"web-{int(chance.random() * 8)}",
+            "region": _pick(_REGIONS, chance.random()),
+            "plan": _pick(_PLANS, chance.random()),
+        }
+
+    def value(self, kind: str, size: int) -> str:
+        """Return the value for a slot."""
+        if kind == "num":
+            return str(int(self._random() * 10**size))
+        if kind == "hex":
+            return f"{self._bits(4 * size):0{size}x}"
+        if kind == "word":
+            return _pick(words(), self._random())
+        if kind in self._same:
+            return self._same[kind]
+        at = self._at - self._step_s * size * (0.9 + 0.1 * self._random())
+        if kind == "epoch":
+            return f"{at:.3f}"
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _pick(values: tuple[str, ...], share: float) -> str:
+    return values[int(share * len(values))]
+
+
+def request_bodies(count: int) -> Iterator[Body]:
+    """Yield so many envelopes, each in the encoding of its client."""
     for number in range(count):
-        event_id = uuid4()
-        body = json.dumps(payload(number % ISSUES, number, event_id), separators=(",", ":")).encode()
-        sent_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        head = json.dumps({"event_id": event_id.hex, "sent_at": sent_at}).encode()
-        item = json.dumps({"type": "event", "content_type": "application/json", "length": len(body)}).encode()
-        yield gzip.compress(head + b"\n" + item + b"\n" + body + b"\n", compresslevel=6)
+        yield body_of(number, event_id_of(number))
 
 
-def write_bodies(path: Path, count: int) -> None:
-    """Write so many bodies to a file, each behind its length in four bytes, for a load generator to read."""
-    with path.open("wb") as file:
-        for body in request_bodies(count):
-            file.write(struct.pack("<I", len(body)) + body)
+def body_of(number: int, event_id: UUID) -> Body:
+    """Return the envelope of the *number*-th event."""
+    issue = issue_of(number)
+    event = event_json(issue, number, event_id)
+    sent_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    head = json.dumps({"event_id": event_id.hex, "sent_at": sent_at})
+    item = json.dumps({"type": "event", "content_type": "application/json", "length": len(event)})
+    data = f"{head}\n{item}\n".encode() + event + b"\n"
+    encoding = _templates()[issue].encoding
+    if encoding == "gzip":
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+        data = packer.compress(data) + packer.flush()
+    return Body(encoding=encoding, data=data)
 
 
-def read_bodies(path: Path) -> list[bytes]:
-    """Read what `write_bodies` wrote."""
-    data, bodies, at = path.read_bytes(), [], 0
-    while at < len(data):
-        (length,) = struct.unpack_from("<I", data, at)
-        bodies.append(data[at + 4 : at + 4 + length])
-        at += 4 + length
-    return bodies
-
-
-def mean_payload_bytes() -> int:
-    """Return the mean size of an event, in bytes of JSON."""
-    sizes = [len(json.dumps(payload(n, n, uuid4()), separators=(",", ":"))) for n in range(0, ISSUES, 10)]
-    return sum(sizes) // len(sizes)
+def mean_payload_bytes(events: int = 2000) -> int:
+    """Return the mean size of the first events, in bytes of JSON."""
+    return sum(len(event_json(issue_of(n), n, UUID(int=n))) for n in range(events)) // events

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import attrs
 
-from tests.benchmarks.events import read_bodies
+from tests.benchmarks.bodies import read_bodies, request_bytes
+from tests.benchmarks.events import Body
 
 WRK = shutil.which("wrk")
 
@@ -94,13 +95,9 @@ def _line(lines: Iterable[str], start: str) -> str:
     return next(line.removeprefix(start) for line in lines if line.startswith(start))
 
 
-def _burst(port: int, path: str, auth: str, bodies: list[bytes], connections: int) -> Load:
+def _burst(port: int, path: str, auth: str, bodies: list[Body], connections: int) -> Load:
     """Send each body once; answers need no more than their end to be recognised, as ours fit a packet."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Sentry-Auth: {auth}\r\nContent-Encoding: gzip\r\n"
-        "Content-Type: application/x-sentry-envelope\r\nUser-Agent: sentry.python.django/2.75.0\r\nContent-Length: "
-    )
-    requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in bodies]
+    requests = [request_bytes(path, auth, body) for body in bodies]
     waiting, latencies, errors = iter(requests), [], 0
     with selectors.DefaultSelector() as selector:
         for _ in range(min(connections, len(requests))):

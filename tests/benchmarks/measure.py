@@ -12,14 +12,13 @@ from typing import Any
 from uuid import uuid4
 
 import attrs
-import orjson
 
 from rustrak_core.accepted import AcceptedEvent
 from rustrak_core.ambient import utc_now
 from rustrak_core.digest import digest
 from rustrak_core.project import ProjectId
 from rustrak_storage.factory import open_store
-from tests.benchmarks.events import ISSUES, payload
+from tests.benchmarks.events import event_id_of, event_json, issue_of
 from tests.benchmarks.load import Load, Target, percentile, send
 from tests.serve.support import Served
 
@@ -110,7 +109,7 @@ def routes(data_dir: Path, events: int, *, requests: int) -> dict[str, dict[str,
             "issues by event_count": f"{project}/issues?sort=event_count",
             "issues, state open": f"{project}/issues?state=open",
             "issues, environment and level": f"{project}/issues?environment=production&level=error",
-            "issues, q words": f"{project}/issues?q=checkout+wrong",
+            "issues, q words": f"{project}/issues?q={'+'.join(issue['message'].split()[:3])}",
             "issues, q tag": f"{project}/issues?q=region:eu",
             "issue": f"/api/issues/{issue['id']}",
             "issue by short id": f"/api/issues/{issue['short_id']}",
@@ -130,8 +129,8 @@ def seed(url: str, project_id: ProjectId, events: int) -> None:
         for start in range(0, events, _SEED_BATCH):
             batch = []
             for number in range(start, min(start + _SEED_BATCH, events)):
-                event_id = uuid4()
-                body = orjson.dumps(payload(number % ISSUES, number, event_id))
+                event_id = event_id_of(number)
+                body = event_json(issue_of(number), number, event_id)
                 accepted = AcceptedEvent(project_id=project_id, event_id=event_id, received_at=utc_now(), payload=body)
                 batch.append(digest(accepted))
             store.record(batch)

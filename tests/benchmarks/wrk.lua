@@ -19,7 +19,6 @@ function init(args)
    wrk.method = "POST"
    wrk.headers["X-Sentry-Auth"] = args[3]
    wrk.headers["Content-Type"] = "application/x-sentry-envelope"
-   wrk.headers["Content-Encoding"] = "gzip"
    wrk.headers["User-Agent"] = "sentry.python.django/2.75.0"
    wrk.headers["Accept-Encoding"] = "identity"
 end
@@ -29,8 +28,10 @@ function request()
    if at > #bodies then at = 1 end
    local a, b, c, d = string.byte(bodies, at, at + 3)
    local length = a + b * 256 + c * 65536 + d * 16777216
-   local body = string.sub(bodies, at + 4, at + 3 + length)
-   at = at + 4 + length
+   local gzipped = string.byte(bodies, at + 4) == 1
+   wrk.headers["Content-Encoding"] = gzipped and "gzip" or nil
+   local body = string.sub(bodies, at + 5, at + 4 + length)
+   at = at + 5 + length
    return wrk.format(nil, nil, nil, body)
 end
 

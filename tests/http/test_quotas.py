@@ -77,6 +77,17 @@ def test_client_reports_have_no_quota(api: Api) -> None:
     assert today(api)["sdk_dropped"] == {"ratelimit_backoff": 5}
 
 
+def test_items_that_nobody_knows_have_no_quota(make_api: Callable[..., Api]) -> None:
+    """They are no events, whose category they share; so they are not in the sum, nor in the way of events."""
+    keeper = QuotaFile(None, Quotas(project_minute=Quota(each=2)))
+    api = make_api(quotas=keeper)
+    project = api.project()
+    assert [api.envelope(project, envelope(b"{}", "news")).status_code for _ in range(4)] == [200] * 4
+    assert api.envelope(project, event(1)).headers.get(LIMITS) is None
+    assert today(api)["received"] == 1
+    keeper.close()
+
+
 def test_other_projects_go_on(api: Api) -> None:
     """A project's quota is its own, and old endpoints stand under it too."""
     first, second = api.project(), api.project("other")
