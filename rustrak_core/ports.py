@@ -131,8 +131,9 @@ class IssueStore(Protocol):
 
         In the order given: an event whose project is gone is ``deleted``; one whose (project, event id) is stored
         already, or stands earlier in the batch, is a ``duplicate`` and changes nothing; any other is stored, opens its
-        issue where none of its keys is known, former ones being asked first, reopens a resolved one (`rustrak_core.issue.reopens`), and moves counts,
-        first and last seen, releases, facets and users. Short ids count up per project without gaps or repeats.
+        issue where none of its keys is known, former ones being asked first, reopens a resolved one
+        (`rustrak_core.issue.reopens`), and moves counts, first and last seen, releases, facets and users. Short ids
+        count up per project without gaps or repeats.
 
         Outcomes of events are counted by the store itself, per project and day of receipt (category ``error``);
         *counts* are added to the same counters, those of unknown projects dropped. Counters and the lane's position
