@@ -87,7 +87,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure: accepted and digested events a second, latencies, memory, bytes an event; a table and JSON."""
+    """Measure, in some ten minutes: tables, and JSON (``-- --docs docs/reference/figures.md``, ``-- --part burst``)."""
     session.install("-e", PROJECT, *groups("test"))
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 

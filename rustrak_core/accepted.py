@@ -59,10 +59,12 @@ class AcceptedEvent:
     """An event as it was accepted: bytes and what the request said about them. Nothing in *payload* was read yet.
 
     Attributes:
-        payload: The item's bytes as sent, decompressed.
+        payload: The item's bytes as sent, decompressed; where *is_shed*, what is left of them
+            (`rustrak_core.columns`).
         remote_addr: The connection's address, for an SDK's ``{{auto}}``; None where it is not known.
         sdk_client: ``sentry_client`` of the credentials, as in ``sentry.python/2.75.0``, or None.
         hints: What the request's query said of a CSP report: ``release`` and ``environment``.
+        is_shed: It came when room was short, and repeats one that was kept.
     """
 
     project_id: ProjectId
@@ -73,6 +75,7 @@ class AcceptedEvent:
     remote_addr: str | None = None
     sdk_client: str | None = None
     hints: tuple[tuple[str, str], ...] = ()
+    is_shed: bool = False
 
 
 @attrs.frozen(kw_only=True)

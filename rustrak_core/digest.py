@@ -5,6 +5,7 @@ from typing import Any
 
 from rustrak_core import grouping
 from rustrak_core.accepted import AcceptedEvent, Count, EventKind, Outcome
+from rustrak_core.columns import digested_of
 from rustrak_core.digested import Digested
 from rustrak_core.errors import MalformedEventError, MalformedJsonError
 from rustrak_core.event.attributes import attribute
@@ -25,7 +26,8 @@ _CULPRIT_MAX = 200
 def digest(event: AcceptedEvent, *, former: Sequence[str] = ()) -> Digested:
     """Return what is to be recorded of *event*.
 
-    It is pure, and a hostile payload costs no more than the fields that cannot be read.
+    It is pure, and a hostile payload costs no more than the fields that cannot be read. Of an event that was shed, it
+    is what was digested before.
 
     Args:
         former: Mechanisms of old by which its project has live issues, the oldest first.
@@ -34,6 +36,8 @@ def digest(event: AcceptedEvent, *, former: Sequence[str] = ()) -> Digested:
         MalformedEventError: its bytes are no JSON object, so that it is no event (SDK.md, section 6: "it must not
             store").
     """
+    if event.is_shed:
+        return digested_of(event)
     payload = read_payload(event.payload, event.kind, event.hints)
     if payload is None:
         raise MalformedEventError("the payload is not a JSON object")

@@ -58,7 +58,7 @@ class Digested:
         level: fatal, error, warning, info or debug.
         environment: At most 64 characters. release: At most 200.
         tags: Sorted pairs, each key once; keys of at most 200 characters, values of at most 200.
-        payload: The event as sent, byte for byte.
+        payload: The event as sent, byte for byte; None where it was shed.
     """
 
     project_id: ProjectId
@@ -80,7 +80,7 @@ class Digested:
     remote_addr: str | None = None
     sdk_client: str | None = None
     hints: tuple[tuple[str, str], ...] = ()
-    payload: bytes = attrs.field(repr=False)
+    payload: bytes | None = attrs.field(repr=False)
 
     def facets(self) -> Iterator[tuple[str, str]]:
         """Yield what lists filter by, as (key, value): ``level``, ``environment``, ``release`` and ``tag:KEY``."""

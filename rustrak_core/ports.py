@@ -28,8 +28,8 @@ class Recorded:
     """What became of one event.
 
     Attributes:
-        outcome: ``stored``, ``duplicate`` (the project holds that event id already) or ``deleted`` (its project
-            is gone).
+        outcome: ``stored``, ``shed`` (stored without a payload), ``duplicate`` (the project holds that event id
+            already) or ``deleted`` (its project is gone).
         issue_id: The issue it belongs to; None where *outcome* is ``deleted``.
         is_new: It opened that issue.
         reopened: It reopened that issue (a regression).
@@ -134,6 +134,8 @@ class IssueStore(Protocol):
         issue where none of its keys is known, former ones being asked first, reopens a resolved one
         (`rustrak_core.issue.reopens`), and moves counts, first and last seen, releases, facets and users. Short ids
         count up per project without gaps or repeats.
+
+        An event whose payload was shed is stored like any other but for that, and its outcome is ``shed``.
 
         Outcomes of events are counted by the store itself, per project and day of receipt (category ``error``);
         *counts* are added to the same counters, those of unknown projects dropped. Counters and the lane's position

@@ -10,7 +10,7 @@ _KEY = hashlib.blake2b(b"", digest_size=16, person=b"undigested@1").hexdigest()
 
 
 def undigested(event: AcceptedEvent) -> Digested:
-    """Return *event* with its payload and nothing read from it; all such events of a project are one issue."""
+    """Return *event* with its payload, if it has one, and nothing read from it; such events are one issue a project."""
     return Digested(
         project_id=event.project_id,
         event_id=event.event_id,
@@ -23,7 +23,7 @@ def undigested(event: AcceptedEvent) -> Digested:
         culprit="",
         level="error",
         platform="other",
-        payload=event.payload,
+        payload=None if event.is_shed else event.payload,
     )
 
 

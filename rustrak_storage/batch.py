@@ -105,7 +105,8 @@ class Batch:
             decision = self._decide(event)
             self._decisions.append(decision)
             if event.project_id in self.projects:
-                self.counters[event.project_id, event.day, "error", decision.outcome.value, ""] += 1
+                reason = "repeat" if decision.outcome is Outcome.SHED else ""
+                self.counters[event.project_id, event.day, "error", decision.outcome.value, reason] += 1
 
     def count(self, counts: Iterable[Count]) -> None:
         """Add *counts* to the counters, those of unknown projects dropped."""
@@ -175,7 +176,8 @@ class Batch:
         project.event_count += 1
         self._here[event_key] = issue
         self.filings.append(Filing(event=event, issue=issue, key=key))
-        return _Decision(outcome=Outcome.STORED, issue=issue, is_new=is_new, reopened=reopened)
+        outcome = Outcome.SHED if event.source.payload is None else Outcome.STORED
+        return _Decision(outcome=outcome, issue=issue, is_new=is_new, reopened=reopened)
 
     def _find(self, event: Filed) -> tuple[IssueRow | None, tuple[bytes, str]]:
         """Return the issue of the first key that is known, former ones first, and that key; else None and its own."""

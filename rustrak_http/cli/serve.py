@@ -60,6 +60,7 @@ class Settings:
     limits: Limits
     quotas: Quotas
     spool_max_bytes: int
+    spool_max_events: int
     spool_min_free_bytes: int
     metrics: bool
     metrics_host: str
@@ -111,6 +112,13 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
 @option("--max-items", default=_LIMITS.items, show_default=True, type=Integer(1), help="Items of an envelope.")
 @_bytes_option("--max-header-bytes", _LIMITS.header_bytes, "Largest header line of an envelope.")
 @_bytes_option("--spool-max-bytes", 1024 * _MIB, "Room for accepted events that wait.")
+@option(
+    "--spool-max-events",
+    default=1_000_000,
+    show_default=True,
+    type=Integer(min=1),
+    help="Likewise, as a number of events.",
+)
 @_bytes_option("--spool-min-free-bytes", 256 * _MIB, "Disk space that is left free.")
 @quota_option("--quota-project-minute", 1_000_000, "Events, and items of other kinds, of a project in a minute.")
 @quota_option("--quota-project-hour", 20_000_000, "Likewise in an hour.")
@@ -235,6 +243,7 @@ def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
         DirectorySpool,
         place.spool_dir,
         max_bytes=settings.spool_max_bytes,
+        max_events=settings.spool_max_events,
         min_free_bytes=settings.spool_min_free_bytes,
     )
     open_spool().close()

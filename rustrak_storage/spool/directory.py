@@ -21,12 +21,14 @@ from rustrak_storage.spool.counts import CountBuffer
 from rustrak_storage.spool.group import GroupCommit
 from rustrak_storage.spool.record import EncodedRecord, encode
 from rustrak_storage.spool.room import Room, disk_full
+from rustrak_storage.spool.shedding import Shedding
 from rustrak_storage.spool.survey import Survey
 from rustrak_storage.spool.writer import take_lane
 
 _logger = logging.getLogger("rustrak.spool")
 
 MAX_BYTES = 1024**3
+MAX_EVENTS = 1_000_000
 MIN_FREE_BYTES = 256 * 1024**2
 SEGMENT_BYTES = 32 * 1024**2
 _MAX_RECORD_BYTES = 512 * 1024**2
@@ -40,11 +42,15 @@ class DirectorySpool(Spool, EagerIntake):
     second. A crash costs at most those counts, never an event; call `flush` each second to hold that second when
     nothing comes.
 
+    Where room is short, an event that repeats one kept lately is kept without its payload, see `shedding`; what little
+    is left in the end is for events that repeat none.
+
     After a fork it refuses to work in the child, since both would write to one lane: open it after forking.
 
     Args:
         directory: Created if need be.
         max_bytes: How much may wait, over all lanes of the folder.
+        max_events: How many events may wait, likewise.
         min_free_bytes: How much of the disk is left free.
         segment_bytes: When a new file is begun; files are removed whole.
 
@@ -57,6 +63,7 @@ class DirectorySpool(Spool, EagerIntake):
         directory: Path,
         *,
         max_bytes: int = MAX_BYTES,
+        max_events: int = MAX_EVENTS,
         min_free_bytes: int = MIN_FREE_BYTES,
         segment_bytes: int = SEGMENT_BYTES,
         clock: Callable[[], datetime] = ambient.utc_now,
@@ -73,7 +80,10 @@ class DirectorySpool(Spool, EagerIntake):
             raise ConfigurationError(message) from error
         self._clock = clock
         self._mark = self._writer.lane.mark
-        self._room = Room(directory, max_bytes=max_bytes, min_free_bytes=min_free_bytes, monotonic=monotonic)
+        self._room = Room(
+            directory, max_bytes=max_bytes, max_events=max_events, min_free_bytes=min_free_bytes, monotonic=monotonic
+        )
+        self._shedding = Shedding(monotonic=monotonic)
         self._survey = Survey(directory)
         self._counts = CountBuffer(monotonic=monotonic)
         self._group = GroupCommit(self._write)
@@ -170,10 +180,23 @@ class DirectorySpool(Spool, EagerIntake):
     _writer_closed = False
 
     def _with_room(self, accepted: Accepted) -> EncodedRecord:
+        if self._room.is_short and self._room.look():
+            return self._with_little_room(accepted)
+        record = self._encode(accepted)
+        self._room.take(record.size, record.events)
+        return record
+
+    def _with_little_room(self, accepted: Accepted) -> EncodedRecord:
+        lighter, new, only_repeats = self._shedding.lighten(accepted)
+        record = self._encode(lighter)
+        self._room.take(record.size, record.events, is_dispensable=only_repeats)
+        self._shedding.remember(new)
+        return record
+
+    def _encode(self, accepted: Accepted) -> EncodedRecord:
         record = encode(accepted, mark=self._mark, at_micros=to_micros(self._clock()))
         if record.size > _MAX_RECORD_BYTES:
             raise SpoolUnavailableError(f"one request's events are over {_MAX_RECORD_BYTES} bytes; nothing was kept")
-        self._room.take(record.size)
         return record
 
     def _require_usable(self) -> None:
@@ -194,7 +217,8 @@ class DirectorySpool(Spool, EagerIntake):
             try:
                 if records:
                     pieces = [piece for record in records for piece in record.pieces]
-                    self._writer.append(pieces, sum(record.size for record in records))
+                    size, events = sum(record.size for record in records), sum(record.events for record in records)
+                    self._writer.append(pieces, size, events)
             except OSError as error:
                 self._counts.put_back(counts)
                 self._note_failure(error)
@@ -206,6 +230,7 @@ class DirectorySpool(Spool, EagerIntake):
             return None
 
     def _note_failure(self, error: OSError) -> None:
+        self._shedding.forget()
         if not self._failing:
             _logger.error("spool_write_failed lane=%s errno=%s reason=%s", self.lane, error.errno, error.strerror)
         self._failing = True

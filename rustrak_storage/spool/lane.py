@@ -11,11 +11,13 @@ import contextlib
 import mmap
 import os
 import re
+import struct
 from pathlib import Path
 
 from rustrak_core.accepted import SpoolPosition
 from rustrak_storage.spool.record import SEGMENT_HEAD_BYTES, SegmentHead, lane_mark
 
+_TALLY = struct.Struct("=QQ")
 _LANE = re.compile(r"[0-9a-f]{32}")
 _SEGMENT = re.compile(r"([0-9]{12})\.seg")
 _DONE = re.compile(rb"([0-9]{12}) ([0-9]{12})\n")
@@ -95,6 +97,64 @@ class Lane:
                 os.pwrite(fd, f"{position.segment:012} {position.offset:012}\n".encode(), 0)
             finally:
                 os.close(fd)
+
+
+class EventTally:
+    """How many events of a lane were written and how many recorded: memory that its writer and its reader share.
+
+    It is a bound's measure and no ledger. What a process that was killed did not note is made good when the lane is
+    empty; after a power cut the file may be an old one, and what had been waiting counts for as much as that says.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self._map = _shared(lane.path / "events", 16)
+        self._view = memoryview(self._map).cast("Q")
+
+    @property
+    def written(self) -> int:
+        """How many were written."""
+        return self._view[0]
+
+    def write(self, number: int) -> None:
+        """Note that so many more were written. For the writer."""
+        self._view[0] += number
+
+    def record(self, number: int) -> None:
+        """Note that so many more were recorded. For the reader."""
+        self._view[1] += number
+
+    def settle(self, written: int) -> None:
+        """Note that all of the first *written* were recorded. For the reader."""
+        self._view[1] = written
+
+    def close(self) -> None:
+        """Release the memory."""
+        self._view.release()
+        self._map.close()
+
+
+def events_waiting(lane: Lane) -> int:
+    """Return how many events of a lane wait, about, as its writer and its reader have noted."""
+    try:
+        with (lane.path / "events").open("rb", buffering=0) as file:
+            written, recorded = _TALLY.unpack(file.read(_TALLY.size) or b"")
+    except (OSError, struct.error):
+        return 0
+    return int(max(0, written - recorded))
+
+
+def _shared(path: Path, size: int) -> mmap.mmap:
+    """Return memory that all who map *path* share; if it cannot be mapped, this process's own."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(fd).st_size < size:
+                os.pwrite(fd, bytes(size), 0)  # allocated now: a page that cannot be would kill the process later
+            return mmap.mmap(fd, size)
+        finally:
+            os.close(fd)
+    except OSError:
+        return mmap.mmap(-1, size)
 
 
 class SyncedMark:

@@ -15,7 +15,7 @@ from rustrak_core.ports import SpooledBatch
 from rustrak_storage.spool import files
 from rustrak_storage.spool.attempt import AttemptNote
 from rustrak_storage.spool.damaged import DamagedFolder
-from rustrak_storage.spool.lane import Lane, SyncedMark
+from rustrak_storage.spool.lane import EventTally, Lane, SyncedMark
 from rustrak_storage.spool.record import FORMAT_VERSION, SEGMENT_HEAD_BYTES, decode
 from rustrak_storage.spool.scan import Found, Window, scan
 
@@ -80,9 +80,12 @@ class LaneReader:
         self._nothing_at: tuple[SpoolPosition | None, tuple[int, int]] | None = None
         self._probe_at = float("-inf")
         self._attempt: AttemptNote | None = None
+        self._tally = EventTally(lane)
+        self._read: tuple[SpoolPosition, int] | None = None
 
     def read(self, after: SpoolPosition | None, *, max_events: int, max_bytes: int) -> SpooledBatch | None:
         """Return the next batch behind *after*, or None; see `DirectorySpoolReader.read`."""
+        written = self._tally.written
         horizon = self._horizon()
         batch = None
         if (after, horizon) != self._nothing_at:
@@ -93,6 +96,10 @@ class LaneReader:
             batch = self._read_without_writer(after, max_events, max_bytes)
             if batch is not None:
                 self._probe_at = float("-inf")
+        if batch is None:
+            self._tally.settle(written)
+        else:
+            self._read = batch.advance.end, sum(len(each.events) for each in batch.accepted)
         return batch
 
     def forget(self, upto: SpoolPosition) -> None:
@@ -101,6 +108,9 @@ class LaneReader:
         With the newest, a writer that takes the lane knows which numbers were used.
         """
         self._forgotten = upto
+        if self._read is not None and self._read[0] == upto:
+            self._tally.record(self._read[1])
+            self._read = None
         numbers = self._lane.segments()
         for number, later in pairwise(numbers):
             if number > upto.segment:
@@ -119,6 +129,7 @@ class LaneReader:
     def close(self) -> None:
         """Release files and the lock."""
         self._close_segment()
+        self._tally.close()
         if self._attempt is not None:
             self._attempt.close()
         if self._synced is not None:

@@ -32,6 +32,7 @@ FORMAT_VERSION = 1
 SEGMENT_MAGIC = b"RTSPOOL\n"
 MICROS_PER_DAY = 86_400_000_000
 _BY_STDLIB = b" "
+_SHED = "shed"
 
 _SEGMENT = struct.Struct("<8sIQQ")
 _RECORD = struct.Struct("<8sIIIq")
@@ -93,10 +94,11 @@ class RecordHead:
 
 @attrs.frozen
 class EncodedRecord:
-    """A record, ready to be written: pieces that follow each other, and the sum of their lengths."""
+    """A record, ready to be written: pieces that follow each other, the sum of their lengths, and how many events."""
 
     pieces: Sequence[bytes]
     size: int
+    events: int = 0
 
 
 def lane_mark(lane: str) -> bytes:
@@ -115,7 +117,7 @@ def encode(accepted: Accepted, *, mark: bytes, at_micros: int) -> EncodedRecord:
         pieces.append(event.payload)
     head = _RECORD.pack(mark, len(meta), length, crc, at_micros)
     pieces[0] = head + _CRC.pack(zlib.crc32(head))
-    return EncodedRecord(pieces, RECORD_HEAD_BYTES + length)
+    return EncodedRecord(pieces, RECORD_HEAD_BYTES + length, len(accepted.events))
 
 
 def parse_head(data: Buffer, *, mark: bytes) -> RecordHead | None:
@@ -168,7 +170,7 @@ def event_days(meta: Buffer) -> list[tuple[int, date]]:
 
 
 def _event_row(event: AcceptedEvent) -> list[Any]:
-    return [
+    row = [
         event.project_id,
         event.event_id.hex,
         to_micros(event.received_at),
@@ -178,10 +180,13 @@ def _event_row(event: AcceptedEvent) -> list[Any]:
         event.sdk_client,
         event.hints,
     ]
+    return [*row, _SHED] if event.is_shed else row
 
 
 def _event(row: list[Any], payload: bytes) -> AcceptedEvent:
-    project_id, event_id, micros, kind, _, remote_addr, sdk_client, hints = row
+    project_id, event_id, micros, kind, _, remote_addr, sdk_client, hints, *more = row
+    if more not in ([], [_SHED]):
+        raise ValueError("an event with facts that this version does not know")
     return AcceptedEvent(
         project_id=ProjectId(project_id),
         event_id=UUID(hex=event_id),
@@ -191,6 +196,7 @@ def _event(row: list[Any], payload: bytes) -> AcceptedEvent:
         remote_addr=remote_addr,
         sdk_client=sdk_client,
         hints=tuple((name, value) for name, value in hints) if hints else (),
+        is_shed=bool(more),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rustrak_storage.spool import files
-from rustrak_storage.spool.lane import Lane, SyncedMark, lane_names, new_lane_name
+from rustrak_storage.spool.lane import EventTally, Lane, SyncedMark, lane_names, new_lane_name
 from rustrak_storage.spool.record import SEGMENT_HEAD_BYTES, SegmentHead
 
 
@@ -25,6 +25,7 @@ class LaneWriter:
         self._lock = lock
         self._segment_bytes = segment_bytes
         self._synced = SyncedMark(lane, create=True)
+        self._tally = EventTally(lane)
         done = lane.read_done()
         self._segment = max([*lane.segments(), self._synced.get()[0], done.segment if done else 0])
         self._synced.set(self._segment + 1, 0)  # all that is there already is sealed
@@ -32,8 +33,8 @@ class LaneWriter:
         self._previous = (0, 0)
         self._fd: int | None = None
 
-    def append(self, pieces: Sequence[bytes], size: int) -> None:
-        """Append *pieces*, of *size* bytes together; return when they are on disk.
+    def append(self, pieces: Sequence[bytes], size: int, events: int = 0) -> None:
+        """Append *pieces*, of *size* bytes and so many events together; return when they are on disk.
 
         Raises:
             OSError: they could not be written, and a reader will not see them.
@@ -53,11 +54,13 @@ class LaneWriter:
             raise
         self._length += size
         self._synced.set(self._segment, self._length)
+        self._tally.write(events)  # last: whoever has read all up to the mark has read all that is noted here
 
     def close(self) -> None:
         """Close the segment, and give the lane back."""
         self._give_up(truncate=False)
         self._synced.close()
+        self._tally.close()
         os.close(self._lock)
 
     def _begin_segment(self) -> None:

@@ -72,7 +72,9 @@ class Recorder:
         """See `rustrak_core.ports.IssueStore.record`."""
         # All that needs no database comes before the transaction, so that others wait for less.
         ready = [filed(event) for event in events]
-        sent = [event.payload for event in events]
+        # By identity, since events without a payload, which was shed, are not among them.
+        whole = [id(event) for event in ready if event.source.payload is not None]
+        sent = [event.payload for event in events if event.payload is not None]
         dictionary = self._dictionaries.newest() if sent else None
         packed = payloads.encode(sent, dictionary)
         learned: set[int] = set()
@@ -86,13 +88,13 @@ class Recorder:
             batch.file(ready)
             batch.count(counts)
             there = self._dictionaries.holds(connection, dictionary)
-            payload_of = dict(zip(map(id, ready), packed if there else payloads.encode(sent), strict=True))
+            payload_of = dict(zip(whole, packed if there else payloads.encode(sent), strict=True))
             self._write(connection, batch, payload_of, learned)
             return batch.recorded()
 
         recorded = self._database.write(work)
         self._known.update(learned)
-        if events:
+        if sent:
             self._trainer.learn(sent, dictionary, ready[-1].received_at)
         return recorded
 
@@ -205,8 +207,9 @@ def _write_events(connection: Connection, batch: Batch, payload_of: dict[int, Pa
     for number, filing in zip(numbers, batch.filings, strict=True):
         event = filing.event
         events.append(_event_values(number, event, filing.issue.id, filing.key))
-        packed = payload_of[id(event)]
-        bodies.append((number, packed.codec, packed.dictionary, len(event.source.payload), packed.data))
+        if event.source.payload is not None:
+            packed = payload_of[id(event)]
+            bodies.append((number, packed.codec, packed.dictionary, len(event.source.payload), packed.data))
     bulk.write(connection, _INSERT_EVENT, _EVENT, events)
     bulk.write(connection, _INSERT_PAYLOAD, _PAYLOAD, bodies)
 

@@ -56,6 +56,37 @@ class RecordContract(StoreContract):
         assert store.project(project.id).event_count == 6
         assert store.project(project.id).issue_count == 3
 
+    def test_without_payloads(self, store: Store, project: Project) -> None:
+        """An event whose payload was shed is like any other but for that, and counted as ``shed``."""
+        events = [
+            digested(project, 1, payload=None, environment="production", tags=(("a", "b"),), user=user(1)),
+            digested(project, 2),
+            digested(project, 3, payload=None),
+            digested(project, 3),
+        ]
+        first, *others = store.record(events)
+        assert (first.outcome, first.is_new) == (Outcome.SHED, True)
+        assert [one.outcome for one in others] == [Outcome.STORED, Outcome.SHED, Outcome.DUPLICATE]
+        assert [one.outcome for one in store.record([digested(project, 1), digested(project, 4, payload=None)])] == [
+            Outcome.DUPLICATE,
+            Outcome.SHED,
+        ]
+        shown = store.event(UUID(int=1))
+        assert (shown.payload, shown.tags, shown.summary.user) == (None, (("a", "b"),), user(1))
+        assert (shown.type, shown.message, shown.key) == ("ValueError", "a value is wrong", key("a"))
+        assert store.event(UUID(int=2)).payload == b'{"number": 2}'
+        assert store.event(UUID(int=3)).payload is None
+        assert first.issue_id is not None
+        assert store.issue(first.issue_id).event_count == 4
+        assert len(store.events(EventQuery(issue_id=first.issue_id)).items) == 4
+        day = NOW.date()
+        counts = store.ledger(project.id, since=day, until=day).counts
+        assert [(one.outcome, one.reason, one.quantity) for one in counts] == [
+            (Outcome.DUPLICATE, "", 2),
+            (Outcome.SHED, "repeat", 3),
+            (Outcome.STORED, "", 1),
+        ]
+
     def test_mechanisms_are_apart(self, store: Store, project: Project) -> None:
         """The same digits by another mechanism are another key."""
         one, two = key("a", "message@1"), key("a", "stack@1")

@@ -1,14 +1,12 @@
-"""``python -m tests.benchmarks``: measure, print a table, and write the same as JSON into ``bench-results/``.
-
-``python -m tests.benchmarks grouping`` scores the grouping mechanisms.
+"""``python -m tests.benchmarks``: measure, print tables, and write the same as JSON into ``bench-results/``.
 
 Medians of several runs, with the machine's load average beside them. Nothing is asserted: figures are for reading.
 """
 
 import json
-import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,151 +14,188 @@ import attrs
 import click
 
 from rustrak_http.cli.serve import PROCESSES_DEFAULT
-from tests.benchmarks import grouping
+from tests.benchmarks.backlog import Backlog
 from tests.benchmarks.bodies import write_bodies
 from tests.benchmarks.events import mean_payload_bytes
-from tests.benchmarks.load import WRK, Load, send
-from tests.benchmarks.measure import Ingest, environment, ingest, null_server, routes
+from tests.benchmarks.ingest import ingest, null_server
+from tests.benchmarks.load import WRK, send
+from tests.benchmarks.memory import memory
+from tests.benchmarks.processes import environment
+from tests.benchmarks.rates import at_rates
+from tests.benchmarks.report import machine, median_ingest, median_load, medians, tables, write_docs
+from tests.benchmarks.routes import routes
 
 SERVERS = ("waitress", "granian")
+PARTS = ("burst", "rates", "backlog", "memory", "routes")
+QUICK: dict[str, Any] = {
+    "requests": 100,
+    "connections": 4,
+    "rates": (50, 100),
+    "seconds": 0.5,
+    "backlogs": (200,),
+    "memory_rate": 50,
+    "large": 4,
+    "large_mib": 2,
+    "events": 300,
+    "route_requests": 2,
+    "runs": 1,
+    "long_runs": 1,
+}
+"""Settings of ``--quick``."""
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What to measure, as the options say."""
+
+    parts: tuple[str, ...]
+    servers: tuple[str, ...]
+    processes: int
+    workers: int
+    requests: int
+    connections: int
+    wrk: bool
+    runs: int
+    long_runs: int
+    rates: tuple[int, ...]
+    seconds: float
+    backlogs: tuple[int, ...]
+    memory_rate: int
+    large: int
+    large_mib: int
+    events: int
+    route_requests: int
+
+
+@click.command()
+@click.option("--part", "parts", multiple=True, default=PARTS, type=click.Choice(PARTS), help="What to measure; all.")
+@click.option("--server", "servers", multiple=True, default=["all"], type=click.Choice([*SERVERS, "all"]))
+@click.option("--processes", default=PROCESSES_DEFAULT, show_default=True, help="HTTP processes.")
+@click.option("--workers", default=PROCESSES_DEFAULT, show_default=True, help="Digest workers.")
 @click.option("--requests", default=10_000, show_default=True, help="Events in a burst.")
 @click.option("--connections", default=64, show_default=True)
-@click.option("--events", default=100_000, show_default=True, help="Events behind the routes; 0 leaves routes out.")
+@click.option("--wrk/--no-wrk", default=WRK is not None, help="Bursts with wrk; by default where it is installed.")
+@click.option("--runs", default=5, show_default=True, help="Bursts, of which the median is shown.")
+@click.option("--long-runs", default=3, show_default=True, help="Likewise of fixed rates and backlogs.")
+@click.option("--rate", "rates", multiple=True, default=[1000, 2000, 4000], show_default=True, help="Events a second.")
+@click.option("--seconds", default=6.0, show_default=True, help="How long each rate is held.")
+@click.option("--backlog", "backlogs", multiple=True, default=[10_000, 100_000], show_default=True, help="Events.")
+@click.option("--memory-rate", default=2000, show_default=True, help="Events a second while memory is looked at.")
+@click.option("--large", default=100, show_default=True, help="Large bodies at once.")
+@click.option("--large-mib", default=6, show_default=True, help="Their size.")
+@click.option("--events", default=100_000, show_default=True, help="Events behind the routes.")
 @click.option("--route-requests", default=100, show_default=True, help="Requests of a route.")
-@click.option("--runs", default=3, show_default=True, help="Bursts, of which the median is shown.")
-@click.option("--wrk/--no-wrk", default=WRK is not None, help="Send with wrk; by default where it is installed.")
-@click.option(
-    "--server",
-    "servers",
-    default=["waitress"],
-    show_default=True,
-    multiple=True,
-    type=click.Choice([*SERVERS, "all"]),
-    help="HTTP server; may be given more than once.",
-)
-@click.option("--processes", default=PROCESSES_DEFAULT, show_default=True, help="HTTP processes.")
+@click.option("--quick", is_flag=True, help="Few of everything: figures mean nothing then.")
+@click.option("--docs", type=click.Path(path_type=Path, dir_okay=False), help="Page to write the tables into.")
 @click.option("--out", default="bench-results", show_default=True, type=click.Path(path_type=Path), help="Folder.")
-def main(  # noqa: PLR0917 - click passes options by name
-    context: click.Context,
-    requests: int,
-    connections: int,
-    events: int,
-    route_requests: int,
-    runs: int,
-    wrk: bool,
-    servers: tuple[str, ...],
-    processes: int,
-    out: Path,
-) -> None:
-    """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback.
-
-    `grouping` instead measures how good the grouping is.
-    """
-    if context.invoked_subcommand:
-        return
-    with tempfile.TemporaryDirectory(prefix="rustrak-bench-") as folder:
-        place = Path(folder)
-        bodies = place / "bodies"
-        write_bodies(bodies, requests + connections)
-        nulls: dict[str, list[Load]] = {}
-        ingests: dict[str, list[Ingest]] = {}
-        for server in SERVERS if "all" in servers else dict.fromkeys(servers):
-            for run in range(runs):
-                click.echo(f"{server}: run {run + 1} of {runs}", err=True)
-                with null_server(server, processes) as target:
-                    null = send(target, bodies, requests, connections=connections, wrk=wrk)
-                nulls.setdefault(server, []).append(null)
-                options = ("--server", server, "--processes", str(processes))
-                data_dir = place / f"{server}-{run}"
-                got = ingest(data_dir, bodies, requests, *options, connections=connections, wrk=wrk)
-                ingests.setdefault(server, []).append(got)
-        route_figures = routes(place / "routes", events, requests=route_requests) if events else {}
-    report: dict[str, Any] = {
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "environment": environment(),
-        "settings": {
-            "requests": requests,
-            "connections": connections,
-            "runs": runs,
-            "processes": processes,
-            "events": events,
-            "generator": "wrk" if wrk else "python",
-        },
-        "payload_bytes": mean_payload_bytes(),
-        "servers": {
-            name: {
-                "null": _median_load(nulls[name]),
-                "ingest": _median_ingest(ingests[name]),
-                "ingest_runs": [attrs.asdict(each) for each in ingests[name]],
-            }
-            for name in ingests
-        },
-        "routes": route_figures,
-    }
-    _print(report)
+def main(*, quick: bool, docs: Path | None, out: Path, **options: Any) -> None:
+    """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback."""
+    settings = Settings(**(options | QUICK if quick else options))
+    report = measure(settings)
+    click.echo(machine(report))
+    for table in tables(report):
+        click.echo("\n" + table.text())
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"{report['at'].replace(':', '')}.json"
     file.write_text(json.dumps(report, indent=2) + "\n")
     click.echo(f"\n{file}")
+    if docs is not None:
+        write_docs(docs, report)
+        click.echo(docs)
 
 
-def _median_load(loads: list[Load]) -> dict[str, float]:
-    names = ("per_second", "p50_ms", "p95_ms", "p99_ms", "errors", "generator_share")
-    return {name: statistics.median(getattr(load, name) for load in loads) for name in names}
+def measure(settings: Settings) -> dict[str, Any]:
+    """Measure, and return what came of it."""
+    begun = time.monotonic()
 
+    def tell(what: str) -> None:
+        click.echo(f"{time.monotonic() - begun:5.0f} s  {what}", err=True)
 
-def _median_ingest(ingests: list[Ingest]) -> dict[str, Any]:
-    figures: dict[str, Any] = {
-        f"accept_{name}": value for name, value in _median_load([i.load for i in ingests]).items()
+    report: dict[str, Any] = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "environment": environment(),
+        "settings": attrs.asdict(settings) | {"generator": "wrk" if settings.wrk else "Python"},
+        "payload_bytes": mean_payload_bytes(),
+        "servers": {},
+        "backlogs": [],
+        "routes": {},
     }
-    for field in attrs.fields(Ingest):
-        if field.name != "load":
-            values = [getattr(each, field.name) for each in ingests]
-            figures[field.name] = None if None in values else statistics.median(values)
+    with tempfile.TemporaryDirectory(prefix="rustrak-bench-") as folder:
+        place = Path(folder)
+        names = SERVERS if "all" in settings.servers else dict.fromkeys(settings.servers)
+        if {"burst", "rates", "memory"} & set(settings.parts):
+            tell("making events")
+            write_bodies(place / "bodies", _bodies_needed(settings))
+            report["servers"] = {name: _server(place, name, settings, tell) for name in names}
+        if "backlog" in settings.parts:
+            report["backlogs"] = [_backlog(place, events, settings, tell) for events in settings.backlogs]
+        if "routes" in settings.parts and settings.events:
+            tell(f"routes, with {settings.events:,} events")
+            report["routes"] = routes(place / "routes", settings.events, requests=settings.route_requests)
+    return report | {"took_s": time.monotonic() - begun}
+
+
+def _bodies_needed(settings: Settings) -> int:
+    """Return how many bodies the longest part takes; those under way when it ends come on top."""
+    paced = sum(int(rate * settings.seconds) + settings.connections for rate in settings.rates)
+    steady = int(settings.memory_rate * settings.seconds)
+    return max(settings.requests, paced, steady) + settings.connections
+
+
+def _server(place: Path, name: str, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+    bodies = place / "bodies"
+    options = ("--server", name, *_processes(settings))
+    figures: dict[str, Any] = {}
+    if "burst" in settings.parts:
+        nulls, ingests = [], []
+        for run in range(settings.runs):
+            tell(f"{name}: burst {run + 1} of {settings.runs}")
+            sending: dict[str, Any] = {"connections": settings.connections, "wrk": settings.wrk}
+            with null_server(name, settings.processes) as target:
+                nulls.append(send(target, bodies, settings.requests, **sending))
+            data_dir = place / f"{name}-burst-{run}"
+            ingests.append(ingest(data_dir, bodies, settings.requests, *options, **sending))
+        figures["null"] = median_load(nulls)
+        figures["ingest"] = median_ingest(ingests)
+        figures["ingest_runs"] = [attrs.asdict(each) for each in ingests]
+    if "rates" in settings.parts:
+        runs = []
+        for run in range(settings.long_runs):
+            tell(f"{name}: fixed rates, run {run + 1} of {settings.long_runs}")
+            data_dir = place / f"{name}-rates-{run}"
+            runs.append(
+                at_rates(data_dir, bodies, settings.rates, settings.seconds, *options, connections=settings.connections)
+            )
+        figures["rates"] = [medians(at_one_rate) for at_one_rate in zip(*runs, strict=True)]
+        figures["rates_runs"] = [[attrs.asdict(each) for each in run] for run in runs]
+    if "memory" in settings.parts:
+        tell(f"{name}: memory")
+        found = memory(
+            place / f"{name}-memory",
+            bodies,
+            settings.memory_rate,
+            settings.seconds,
+            *options,
+            large=settings.large,
+            large_bytes=settings.large_mib * 2**20,
+        )
+        figures["memory"] = attrs.asdict(found)
     return figures
 
 
-def _print(report: dict[str, Any]) -> None:
-    click.echo(f"{'size of an event, JSON':40}{report['payload_bytes']:,} bytes")
-    for name, figures in report["servers"].items():
-        processes = report["settings"]["processes"]
-        click.echo(f"\n{name}, HTTP processes: {processes}")
-        _print_server(figures["null"], figures["ingest"], report["environment"]["cpus"])
-    if report["routes"]:
-        title = f"route, at {report['settings']['events']:,} events"
-        click.echo(f"\n{title:40}{'p50':>8}{'p95':>8}{'p99':>8} ms")
-    for name, took in report["routes"].items():
-        click.echo(f"{name:40}{took['p50_ms']:8.1f}{took['p95_ms']:8.1f}{took['p99_ms']:8.1f}")
+def _backlog(place: Path, events: int, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+    tell(f"making a backlog of {events:,} events")
+    backlog = Backlog(place / f"backlog-{events}", events)
+    runs = []
+    for run in range(settings.long_runs):
+        tell(f"backlog of {events:,}, run {run + 1} of {settings.long_runs}")
+        runs.append(backlog.drain(place / f"backlog-{events}-{run}", *_processes(settings)))
+    return medians(runs) | {"runs": [attrs.asdict(each) for each in runs]}
 
 
-def _print_server(null: dict[str, float], got: dict[str, Any], cpus: int) -> None:
-    rows = [
-        ("null application, answered", f"{null['per_second']:,.0f}/s   p99 {null['p99_ms']:.1f} ms"),
-        ("accepted and durable, in a burst", f"{got['accept_per_second']:,.0f}/s   {got['accept_errors']:.0f} errors"),
-        ("  p50, p95, p99", " / ".join(f"{got[f'accept_{p}_ms']:.1f}" for p in ("p50", "p95", "p99")) + " ms"),
-        (
-            "  load generator, null and Rustrak",
-            f"{null['generator_share']:.0%}, {got['accept_generator_share']:.0%} of a core",
-        ),
-        ("digested, first request to last event", f"{got['digested_per_s']:,.0f}/s"),
-        ("processor time, server and worker", f"{_us(got['accept_cpu_us'])} + {_us(got['digest_cpu_us'])} an event"),
-        ("memory of all processes (PSS)", f"{got['pss_bytes'] / 2**20:.0f} MiB" if got["pss_bytes"] else "unknown"),
-        ("stored, of an event", f"{got['stored_bytes_per_event']:,.0f} bytes"),
-        ("load average", f"{got['load_average']:.1f} on {cpus} cores"),
-    ]
-    for name, value in rows:
-        click.echo(f"{name:40}{value}")
+def _processes(settings: Settings) -> tuple[str, ...]:
+    return ("--processes", str(settings.processes), "--workers", str(settings.workers))
 
-
-def _us(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.0f} us"
-
-
-main.add_command(grouping.main)
 
 if __name__ == "__main__":
     main()

@@ -20,19 +20,24 @@ _VARIANTS = 10
 class Pace:
     """An open loop: request *n* is due at *n* / *rate* seconds, and its latency counts from then.
 
+    Args:
+        of: Whole requests to send, as many as will be due; by default endless ones, made as they are sent.
+
     Attributes:
         statuses: How often each status was answered; 0 where a connection broke instead.
         latencies_ms: Of answered requests, in the order of their answers.
         late: How many requests are due and not yet sent, as all connections are busy.
     """
 
-    def __init__(self, target: Target, *, rate: float, connections: int = 64) -> None:
+    def __init__(
+        self, target: Target, *, rate: float, connections: int = 64, of: Iterator[bytes] | None = None
+    ) -> None:
         self._target = target
         self._rate = rate
         self._selector = selectors.DefaultSelector()
         self._idle: list[socket.socket] = []
         self._connections = connections
-        self._requests = requests(target)
+        self._requests = requests(target) if of is None else of
         self.sent = 0
         self.late = 0
         self.statuses: Counter[int] = Counter()

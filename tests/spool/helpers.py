@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
 
+import attrs
+
 from rustrak_core.accepted import Accepted, AcceptedEvent, Count, Outcome, SpoolPosition
 from rustrak_core.project import ProjectId
 from rustrak_storage.spool import DirectorySpoolReader
@@ -29,6 +31,12 @@ def event(number: int, *, project: int = 1, size: int = 100, received_at: dateti
     return AcceptedEvent(
         project_id=ProjectId(project), event_id=UUID(int=number), received_at=received_at, payload=payload
     )
+
+
+def failure(number: int, kind: str, *, size: int = 1000) -> Accepted:
+    """Return what brings an event that is grouped by *kind* alone."""
+    payload = (b'{"message":"it broke","fingerprint":["%s"]}' % kind.encode()).ljust(size)
+    return bringing(attrs.evolve(event(number), payload=payload))
 
 
 def bringing(*events: AcceptedEvent, counts: Sequence[Count] = ()) -> Accepted:

@@ -22,6 +22,7 @@ from tests.spool.helpers import (
     count,
     drain,
     event,
+    failure,
     numbers,
     segments,
 )
@@ -178,7 +179,7 @@ class TestRoom:
         caught = None
         while caught is None and taken < 100:
             try:
-                spool.accept(accepted(taken, size=1000))
+                spool.accept(failure(taken, f"kind {taken}"))
                 taken += 1
             except OverloadError as error:
                 caught = error

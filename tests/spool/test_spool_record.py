@@ -35,6 +35,7 @@ events = st.builds(
     remote_addr=st.none() | texts,
     sdk_client=st.none() | texts,
     hints=st.lists(st.tuples(texts, texts), max_size=3).map(tuple),
+    is_shed=st.booleans(),
 )
 counts = st.builds(
     Count,
