@@ -23,6 +23,13 @@ HARD_BODY_BYTES = 1 << 30
 """A body that says it is longer than this is not read at all."""
 
 CHUNK_LINE_BYTES = 16 * 1024
+
+ROOM_EVERY_S = 0.2
+ROOM_IDLE_S = 1.0
+ROOM_SLOW_S = 30.0
+"""Where as many connections are open as may be, one that was idle for so long, or whose request has been coming in for
+so long, is closed for others. SDKs open another, or have given up by then."""
+
 _CORS = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "x-sentry-error, x-sentry-rate-limits, retry-after"),
@@ -108,6 +115,7 @@ class CappedParser(HTTPRequestParser):  # type: ignore[misc]
     """Reads a request; a body is read to its end, but kept only so far that the application sees it is too long."""
 
     kept_body_bytes = HARD_BODY_BYTES
+    seen_at: float | None = None
     memory: HeaderMemory
     sender: Sender | None = None
 
@@ -303,6 +311,16 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Tell whether nothing of a request is here and nothing of an answer is left."""
         return not (self.requests or self.request is not None or self.total_outbufs_len)
 
+    def has_come_in_since(self, now: float) -> float:
+        """Return since when, as far as anyone looked, the request at hand has been coming in; *now* where none is."""
+        request = self.request
+        if request is None or self.requests:
+            return now
+        if request.seen_at is None:
+            request.seen_at = now
+        since: float = request.seen_at
+        return since
+
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]
     """The listening socket.
@@ -327,6 +345,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self.header_memory = HeaderMemory(lane)
         self._answers: deque[tuple[Any, bytes | None]] = deque()
         self._told = False
+        self._room_at = 0.0
         self._trigger_lock = threading.RLock()  # re-entrant, since a signal handler may come in between
         super().__init__(*args, **kwargs)
 
@@ -335,6 +354,18 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         for _ in range(self.accepts_at_once):
             if not self.accept_one():
                 return
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many connections are open as may be."""
+        return len(self._map) >= int(self.adj.connection_limit)
+
+    def readable(self) -> bool:
+        """Tell whether connections may be accepted; where there are too many, close some that have waited longest."""
+        if self.accepting and self.is_full:
+            self._make_room(time.time())
+        allowed: bool = super().readable()
+        return allowed
 
     def accept_one(self) -> bool:
         """Accept a connection that waits; tell whether there was one."""
@@ -383,6 +414,17 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         for channel in list(self.active_channels.values()):
             if not channel.requests and channel.last_activity < cutoff:
                 channel.handle_close()
+
+    def _make_room(self, now: float) -> None:
+        """Close the idlest connections, else those whose request comes in too slowly, so that others get in."""
+        if now < self._room_at:
+            return
+        self._room_at = now + ROOM_EVERY_S
+        channels = sorted(self.active_channels.values(), key=lambda channel: channel.last_activity)
+        idle = [channel for channel in channels if channel.is_idle() and channel.last_activity < now - ROOM_IDLE_S]
+        slow = [channel for channel in channels if channel.has_come_in_since(now) < now - ROOM_SLOW_S]
+        for channel in [*idle, *slow][: len(channels) // 4 + 1]:
+            channel.handle_close()
 
     def stop_listening(self) -> None:
         """Close the listening socket, but not the trigger, by which threads wake the loop."""

@@ -17,6 +17,7 @@ from rustrak_http.errors import UnauthorizedError
 
 REFUSAL_S = 1.0
 _TOUCH_EVERY = timedelta(minutes=1)
+_TOUCH_WAIT_S = 0.5
 _REMEMBERED_MAX = 1024
 
 
@@ -37,6 +38,7 @@ class TokenGate:
         self._met: set[bytes] = set()
         self._refused: dict[bytes, float] = {}
         self._touched: dict[TokenId, datetime] = {}
+        self._noting = threading.Lock()
 
     def check(self, authorization: str | None) -> Token:
         """Return the token that the ``Authorization`` header bears, having noted its use at most once a minute.
@@ -79,8 +81,20 @@ class TokenGate:
             return
         _make_room(self._touched)
         self._touched[token.id] = now
-        with contextlib.suppress(StoreUnavailableError):  # a note is no reason to refuse a request
-            self._store.touch_token(token.id, now=now)
+        # A note is no reason to refuse a request, nor to have it wait: where the database is locked by another program,
+        # reading goes on and writing does not.
+        noting = threading.Thread(target=self._note_use, args=(token.id, now), name="token-use", daemon=True)
+        noting.start()
+        noting.join(_TOUCH_WAIT_S)
+
+    def _note_use(self, token_id: TokenId, now: datetime) -> None:
+        if not self._noting.acquire(blocking=False):
+            return  # one that waits is enough; the next minute brings another
+        try:
+            with contextlib.suppress(StoreUnavailableError):
+                self._store.touch_token(token_id, now=now)
+        finally:
+            self._noting.release()
 
 
 def _make_room(remembered: "dict[bytes, float] | dict[TokenId, datetime]") -> None:

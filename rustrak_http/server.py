@@ -14,7 +14,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from rustrak_core.errors import ConfigurationError
-from rustrak_http.connection import HARD_BODY_BYTES, Listener, ThreadPool
+from rustrak_http.connection import HARD_BODY_BYTES, ROOM_EVERY_S, Listener, ThreadPool
 from rustrak_http.express import Lane
 from rustrak_http.loop import make_loop
 
@@ -60,7 +60,8 @@ class HttpServer:
             body_bytes: The application's limit. A longer body is read to its end, but only one byte more than the limit
                 is kept, so that the application can say 413 and a client that still sends gets to read it.
             threads: How many requests are worked on at once.
-            connections: How many connections are open at once; more wait in the backlog.
+            connections: How many connections are open at once; more wait in the backlog, and for their sake idle ones
+                are closed, as are those whose request comes in too slowly.
             trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
             lane: Takes plain envelopes in, past the application. Not used behind a proxy.
             accepts_at_once: How many connections are accepted at a time; few where processes share the socket, so that
@@ -93,7 +94,7 @@ class HttpServer:
         """
         beat_at = float("-inf")
         while not self._listener.stopping:
-            self._loop.turn(1.0)
+            self._loop.turn(ROOM_EVERY_S if self._listener.is_full else 1.0)
             if time.monotonic() - beat_at >= BEAT_S:
                 beat_at = time.monotonic()
                 beat()

@@ -173,6 +173,8 @@ def _decide(subject: Subject, rules: Rules, notes: Notes = None) -> _Decided:
     said = fingerprint_parts(sent, subject, mechanism, notes, source="the event's `fingerprint`") if sent else None
     if said:
         return _Decided(*said, "fingerprint", used)
+    if sent and notes is not None:
+        notes.append(Ignored("the event's `fingerprint`", "says only {{ default }}, which stands for the rule itself"))
     return _Decided(mechanism.name, mechanism.parts(subject, notes), "mechanism", used)
 
 

@@ -55,6 +55,10 @@ def fingerprint_parts(
             parts.append(Part(f"{{{{ {variable} }}}}", _value(variable, subject), f"{source}, filled in"))
         else:
             parts.append(Part("fingerprint", text, source))
+    if default is None and notes is not None:
+        notes.append(
+            Ignored(f"what {mechanism.name} would take", "is left out, as the fingerprint has no {{ default }}")
+        )
     return name, tuple(parts)
 
 

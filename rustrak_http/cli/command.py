@@ -73,6 +73,8 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         "token": ("rustrak_http.cli.token:token", "Create, list and delete API tokens."),
         "issues": ("rustrak_http.cli.issues:issues", "List issues."),
         "event": ("rustrak_http.cli.event:event", "Show an event with its stack trace."),
+        "explain": ("rustrak_http.cli.explain:explain", "Say in words why an event is in its issue."),
+        "diff": ("rustrak_http.cli.diff:diff", "Say why two events are, or are not, one issue."),
         "stats": ("rustrak_http.cli.stats:stats", "Show what became of every event, day by day."),
         "quarantine": (
             "rustrak_http.cli.quarantine:quarantine",

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import click
 
 from rustrak_core.errors import InvalidInputError, UnknownEventError, UnknownIssueError
+from rustrak_core.project import ProjectId
 from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_json, safe
 
 if TYPE_CHECKING:
+    from rustrak_core.digested import EventSummary
     from rustrak_core.tracker import Tracker
 
 
@@ -32,8 +33,8 @@ def event(*, event_id: str, project: str | None, place: Place, as_json: bool) ->
     Hyphens do not matter. A short id of an issue shows that issue's newest event.
     """
     with open_tracker(place) as tracker:
-        chosen = None if project is None else project_named(tracker, project)
-        found = tracker.event_json(_event_id(tracker, event_id), project=chosen)
+        chosen = None if project is None else project_named(tracker, project).id
+        found = event_named(tracker, event_id, chosen)
         short_id = tracker.issue(found["issue_id"]).short_id
     if as_json:
         print_json(found)
@@ -41,19 +42,36 @@ def event(*, event_id: str, project: str | None, place: Place, as_json: bool) ->
         click.echo("\n".join(_lines(found, short_id)))
 
 
-def _event_id(tracker: "Tracker", text: str) -> UUID:
+def event_named(tracker: "Tracker", text: str, project: ProjectId | None = None) -> dict[str, Any]:
+    """Return the event that *text* names, as the API shows it: its id, or its issue's short id for the newest.
+
+    Args:
+        tracker: Where it is.
+        text: An event id, with or without hyphens, or the short id of an issue.
+        project: Chooses where several projects hold that id; the newest otherwise.
+
+    Raises:
+        UnknownEventError: there is no such event.
+        UnknownIssueError: *text* is no event id, and no issue has that short id.
+    """
     from rustrak_core.event_id import parse_event_id
 
     try:
-        found = parse_event_id(text)
+        event_id = parse_event_id(text)
     except InvalidInputError:
-        try:
-            found = next((row.id for row in tracker.events(text, limit=1)), None)
-        except UnknownIssueError:
-            raise UnknownIssueError("no such issue or event; `rustrak issues` shows the short ids of issues") from None
-    if found is None:
+        newest = _newest(tracker, text)
+        event_id = newest.id if newest else None
+        project = newest.project_id if newest and project is None else project
+    if event_id is None:
         raise UnknownEventError("no such event; give its id, or the short id of an issue, as in MY-APP-1")
-    return found
+    return tracker.event_json(event_id, project=project)
+
+
+def _newest(tracker: "Tracker", short_id: str) -> "EventSummary | None":
+    try:
+        return next(iter(tracker.events(short_id, limit=1)), None)
+    except UnknownIssueError:
+        raise UnknownIssueError("no such issue or event; `rustrak issues` shows the short ids of issues") from None
 
 
 def _lines(event: Mapping[str, Any], short_id: str) -> Iterator[str]:

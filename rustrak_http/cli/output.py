@@ -1,11 +1,15 @@
 """How commands print: JSON for machines, tables for people, and no text of strangers that drives a terminal."""
 
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import click
+
+_WIDTH_ELSEWHERE: Final = 120
+_WIDTH_OF_TEXT: Final = 100
 
 
 def print_json(value: Any) -> None:
@@ -56,6 +60,41 @@ def print_table(
             for column, cell, width in zip(columns, row, widths, strict=True)
         )
         click.echo("  ".join(padded).rstrip())
+
+
+def print_wrapped(columns: Sequence[str], rows: Iterable[Sequence[object]], *, marked: Container[int] = ()) -> None:
+    """Print a table whose long cells go on in the next line, indented by two; nothing is cut.
+
+    It is as wide as the terminal; where stdout is none, 120 columns.
+
+    Args:
+        columns: The headings; cells of the first column stay on one line.
+        rows: A cell for each column.
+        marked: Numbers of rows, from 0, that are in bold in a terminal.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_ELSEWHERE)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, no_wrap=index == 0, overflow="fold")
+    for number, row in enumerate(rows):
+        table.add_row(*(Text(safe(cell)) for cell in row), style="bold" if number in marked else None)
+    with console.capture() as captured:
+        console.print(Padding(table, (0, 0, 0, 2), expand=False))
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def print_text(text: str) -> None:
+    """Print a sentence or more, broken between words in a terminal; elsewhere on one line."""
+    text = safe(text)
+    if sys.stdout.isatty():
+        text = click.wrap_text(text, width=min(shutil.get_terminal_size().columns, _WIDTH_OF_TEXT))
+    click.echo(text)
 
 
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:

@@ -78,7 +78,7 @@ class Settings:
 @click.option("--runs", default=5, show_default=True, help="Bursts, of which the median is shown.")
 @click.option("--long-runs", default=3, show_default=True, help="Likewise of fixed rates and backlogs.")
 @click.option("--rate", "rates", multiple=True, default=[1000, 2000, 4000], show_default=True, help="Events a second.")
-@click.option("--seconds", default=6.0, show_default=True, help="How long each rate is held.")
+@click.option("--seconds", default=5.0, show_default=True, help="How long each rate is held.")
 @click.option("--backlog", "backlogs", multiple=True, default=[10_000, 100_000], show_default=True, help="Events.")
 @click.option("--memory-rate", default=2000, show_default=True, help="Events a second while memory is looked at.")
 @click.option("--large", default=100, show_default=True, help="Large bodies at once.")
@@ -105,7 +105,7 @@ def main(*, quick: bool, docs: Path | None, out: Path, **options: Any) -> None:
 
 
 def measure(settings: Settings) -> dict[str, Any]:
-    """Measure, and return what came of it."""
+    """Measure, and return what came of it; whoever interrupts it gets what was measured so far."""
     begun = time.monotonic()
 
     def tell(what: str) -> None:
@@ -121,18 +121,28 @@ def measure(settings: Settings) -> dict[str, Any]:
         "routes": {},
     }
     with tempfile.TemporaryDirectory(prefix="rustrak-bench-") as folder:
-        place = Path(folder)
-        names = SERVERS if "all" in settings.servers else dict.fromkeys(settings.servers)
-        if {"burst", "rates", "memory"} & set(settings.parts):
-            tell("making events")
-            write_bodies(place / "bodies", _bodies_needed(settings))
-            report["servers"] = {name: _server(place, name, settings, tell) for name in names}
-        if "backlog" in settings.parts:
-            report["backlogs"] = [_backlog(place, events, settings, tell) for events in settings.backlogs]
-        if "routes" in settings.parts and settings.events:
-            tell(f"routes, with {settings.events:,} events")
-            report["routes"] = routes(place / "routes", settings.events, requests=settings.route_requests)
+        try:
+            _measure_into(report, Path(folder), settings, tell)
+        except KeyboardInterrupt:
+            tell("interrupted")
     return report | {"took_s": time.monotonic() - begun}
+
+
+def _measure_into(report: dict[str, Any], place: Path, settings: Settings, tell: Callable[[str], None]) -> None:
+    parts = {"burst": _bursts, "rates": _rates, "memory": _memory}
+    if parts.keys() & set(settings.parts):
+        tell("making events")
+        write_bodies(place / "bodies", _bodies_needed(settings))
+        for name in SERVERS if "all" in settings.servers else dict.fromkeys(settings.servers):
+            figures: dict[str, Any] = report["servers"].setdefault(name, {})
+            for part in [part for part in parts if part in settings.parts]:
+                figures |= parts[part](place, name, settings, tell)
+    if "backlog" in settings.parts:
+        for events in settings.backlogs:
+            report["backlogs"].append(_backlog(place, events, settings, tell))
+    if "routes" in settings.parts and settings.events:
+        tell(f"routes, with {settings.events:,} events")
+        report["routes"] = routes(place / "routes", settings.events, requests=settings.route_requests)
 
 
 def _bodies_needed(settings: Settings) -> int:
@@ -142,45 +152,48 @@ def _bodies_needed(settings: Settings) -> int:
     return max(settings.requests, paced, steady) + settings.connections
 
 
-def _server(place: Path, name: str, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+def _bursts(place: Path, name: str, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
     bodies = place / "bodies"
-    options = ("--server", name, *_processes(settings))
-    figures: dict[str, Any] = {}
-    if "burst" in settings.parts:
-        nulls, ingests = [], []
-        for run in range(settings.runs):
-            tell(f"{name}: burst {run + 1} of {settings.runs}")
-            sending: dict[str, Any] = {"connections": settings.connections, "wrk": settings.wrk}
-            with null_server(name, settings.processes) as target:
-                nulls.append(send(target, bodies, settings.requests, **sending))
-            data_dir = place / f"{name}-burst-{run}"
-            ingests.append(ingest(data_dir, bodies, settings.requests, *options, **sending))
-        figures["null"] = median_load(nulls)
-        figures["ingest"] = median_ingest(ingests)
-        figures["ingest_runs"] = [attrs.asdict(each) for each in ingests]
-    if "rates" in settings.parts:
-        runs = []
-        for run in range(settings.long_runs):
-            tell(f"{name}: fixed rates, run {run + 1} of {settings.long_runs}")
-            data_dir = place / f"{name}-rates-{run}"
-            runs.append(
-                at_rates(data_dir, bodies, settings.rates, settings.seconds, *options, connections=settings.connections)
-            )
-        figures["rates"] = [medians(at_one_rate) for at_one_rate in zip(*runs, strict=True)]
-        figures["rates_runs"] = [[attrs.asdict(each) for each in run] for run in runs]
-    if "memory" in settings.parts:
-        tell(f"{name}: memory")
-        found = memory(
-            place / f"{name}-memory",
-            bodies,
-            settings.memory_rate,
-            settings.seconds,
-            *options,
-            large=settings.large,
-            large_bytes=settings.large_mib * 2**20,
-        )
-        figures["memory"] = attrs.asdict(found)
-    return figures
+    sending: dict[str, Any] = {"connections": settings.connections, "wrk": settings.wrk}
+    nulls, ingests = [], []
+    for run in range(settings.runs):
+        tell(f"{name}: burst {run + 1} of {settings.runs}")
+        with null_server(name, settings.processes) as target:
+            nulls.append(send(target, bodies, settings.requests, **sending))
+        data_dir = place / f"{name}-burst-{run}"
+        ingests.append(ingest(data_dir, bodies, settings.requests, *_options(settings, name), **sending))
+    return {
+        "null": median_load(nulls),
+        "ingest": median_ingest(ingests),
+        "ingest_runs": [attrs.asdict(each) for each in ingests],
+    }
+
+
+def _rates(place: Path, name: str, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+    runs = []
+    for run in range(settings.long_runs):
+        tell(f"{name}: fixed rates, run {run + 1} of {settings.long_runs}")
+        data_dir, options = place / f"{name}-rates-{run}", _options(settings, name)
+        pace = (settings.rates, settings.seconds)
+        runs.append(at_rates(data_dir, place / "bodies", *pace, *options, connections=settings.connections))
+    return {
+        "rates": [medians(at_one_rate) for at_one_rate in zip(*runs, strict=True)],
+        "rates_runs": [[attrs.asdict(each) for each in run] for run in runs],
+    }
+
+
+def _memory(place: Path, name: str, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+    tell(f"{name}: memory")
+    found = memory(
+        place / f"{name}-memory",
+        place / "bodies",
+        settings.memory_rate,
+        settings.seconds,
+        *_options(settings, name),
+        large=settings.large,
+        large_bytes=settings.large_mib * 2**20,
+    )
+    return {"memory": attrs.asdict(found)}
 
 
 def _backlog(place: Path, events: int, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -189,12 +202,13 @@ def _backlog(place: Path, events: int, settings: Settings, tell: Callable[[str],
     runs = []
     for run in range(settings.long_runs):
         tell(f"backlog of {events:,}, run {run + 1} of {settings.long_runs}")
-        runs.append(backlog.drain(place / f"backlog-{events}-{run}", *_processes(settings)))
+        runs.append(backlog.drain(place / f"backlog-{events}-{run}", *_options(settings)))
     return medians(runs) | {"runs": [attrs.asdict(each) for each in runs]}
 
 
-def _processes(settings: Settings) -> tuple[str, ...]:
-    return ("--processes", str(settings.processes), "--workers", str(settings.workers))
+def _options(settings: Settings, server: str = SERVERS[0]) -> tuple[str, ...]:
+    """Return options of `rustrak serve`."""
+    return ("--server", server, "--processes", str(settings.processes), "--workers", str(settings.workers))
 
 
 if __name__ == "__main__":

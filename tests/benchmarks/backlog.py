@@ -15,7 +15,7 @@ from rustrak_core.errors import RustrakError
 from rustrak_core.project import ProjectId
 from rustrak_storage.spool import DirectorySpool
 from tests.benchmarks.events import event_id_of, event_json, issue_of
-from tests.benchmarks.processes import cpu_s, memory_of
+from tests.benchmarks.processes import MemoryWatch, cpu_s
 from tests.serve.support import Served
 
 _LANES = 2
@@ -59,26 +59,25 @@ class Backlog:
         """Start a server on a copy, and wait until all is digested."""
         shutil.copytree(self._folder, data_dir)
         begun = time.perf_counter()
-        with Served(data_dir, *options, like=self._first) as served:
+        with Served(data_dir, *options, like=self._first) as served, MemoryWatch(served, every_s=0.25) as watch:
             seen: list[tuple[float, int]] = []
-            most = 0
             while not seen or seen[-1][1] < self._events:
                 count = served.project()["event_count"]
                 if count and (not seen or count > seen[-1][1]):
                     seen.append((time.perf_counter(), count))
-                    most = max(most, (memory_of(served) or {}).get("total", 0))
                 assert time.perf_counter() - begun < 300, f"{count} of {self._events} digested in five minutes"
                 time.sleep(0.02)
             used = cpu_s(served.worker_pids())
-            served.stop()
         shutil.rmtree(data_dir)
+        peak = watch.peak()
+        peak = watch.peak()
         (first_at, first), (last_at, last) = seen[0], seen[-1]
         return Drain(
             events=self._events,
             per_s=(last - first) / (last_at - first_at) if len(seen) > 1 else last / (last_at - begun),
             seconds=last_at - begun,
             cpu_us=None if used is None else used / self._events * 1e6,
-            pss_bytes=most or None,
+            pss_bytes=None if peak is None else peak["total"],
             load_average=os.getloadavg()[0],
         )
 

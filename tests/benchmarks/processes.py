@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Self
 
-from tests.faults.memory import pss_bytes
+from tests.faults.memory import pss_bytes, pss_of, roles
 from tests.serve.support import Served
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,7 +37,7 @@ def memory_of(served: Served) -> dict[str, int] | None:
 
 
 class MemoryWatch:
-    """Looks at the memory of a server every so often, from a thread of its own.
+    """Looks at the memory of a server every so often, from a thread of its own; for new processes once a second.
 
     Attributes:
         samples: Each like the answer of `memory_of`.
@@ -62,9 +63,12 @@ class MemoryWatch:
         return max(self.samples, key=lambda sample: sample["total"], default=None)
 
     def _run(self) -> None:
+        looked_at, processes = time.monotonic(), roles(self._served)
         while not self._over.wait(self._every_s):
-            sample = memory_of(self._served)
-            if sample is None:
+            if time.monotonic() - looked_at > 1:
+                looked_at, processes = time.monotonic(), roles(self._served)
+            sample = pss_of(processes)
+            if not sample["total"]:
                 return
             self.samples.append(sample)
 

@@ -7,8 +7,17 @@ from tests.serve.support import Served
 
 def pss_bytes(served: Served) -> dict[str, int]:
     """Return the memory of each role of a server, pages that processes share counted once; ``total`` too."""
-    roles = {"parent": [served.process.pid], "http": served.pids("http"), "digest": served.pids("digest")}
-    figures = {role: sum(map(_pss, pids)) for role, pids in roles.items()}
+    return pss_of(roles(served))
+
+
+def roles(served: Served) -> dict[str, list[int]]:
+    """Return the process ids of each role; looking for them takes far longer than asking for their memory."""
+    return {"parent": [served.process.pid], "http": served.pids("http"), "digest": served.pids("digest")}
+
+
+def pss_of(processes: dict[str, list[int]]) -> dict[str, int]:
+    """Return the memory of processes by role, and ``total``."""
+    figures = {role: sum(map(_pss, pids)) for role, pids in processes.items()}
     return {**figures, "total": sum(figures.values())}
 
 

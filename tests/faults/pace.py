@@ -1,20 +1,19 @@
 """Sends events at a fixed rate, whether or not the server keeps up: an open loop, which hides no waiting."""
 
 import array
-import json
+import itertools
 import selectors
 import socket
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from tests.benchmarks.events import ISSUES, payload
+from tests.benchmarks.bodies import request_bytes
+from tests.benchmarks.events import body_of
 from tests.benchmarks.load import Target
 
 _IDLE_S = 0.1
-_VARIANTS = 10
 
 
 class Pace:
@@ -98,33 +97,6 @@ class Pace:
 
 
 def requests(target: Target) -> Iterator[bytes]:
-    """Yield requests without end: events of about 5 KB, gzipped, of few issues, each with its own id and time."""
-    head = (
-        f"POST {target.path} HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\nX-Sentry-Auth: {target.auth}\r\n"
-        "Content-Encoding: gzip\r\nContent-Type: application/x-sentry-envelope\r\n"
-        "User-Agent: sentry.python.django/2.75.0\r\nContent-Length: "
-    )
-    bodies = [_rest_of_body(number) for number in range(ISSUES * _VARIANTS)]
-    while True:
-        for rest in bodies:
-            sent_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            body = _gzipped(_envelope(uuid4(), sent_at, rest))
-            yield f"{head}{len(body)}\r\n\r\n".encode() + body
-
-
-def _rest_of_body(number: int) -> bytes:
-    """Return the JSON of an event without its id and time, which come first, and its brace."""
-    event = payload(number % ISSUES, number, UUID(int=0))
-    del event["event_id"], event["timestamp"]
-    return json.dumps(event, separators=(",", ":")).encode()[1:]
-
-
-def _envelope(event_id: UUID, sent_at: str, rest: bytes) -> bytes:
-    event = f'{{"event_id":"{event_id.hex}","timestamp":"{sent_at}",'.encode() + rest
-    head = f'{{"event_id":"{event_id.hex}","sent_at":"{sent_at}"}}\n'
-    return f'{head}{{"type":"event","length":{len(event)}}}\n'.encode() + event + b"\n"
-
-
-def _gzipped(data: bytes) -> bytes:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    return packer.compress(data) + packer.flush()
+    """Return requests without end: events of about 5 KB, of few hundred issues, each with values of its own."""
+    body_of(0, uuid4())  # the templates of all take a second or two, which no request should wait for
+    return (request_bytes(target.path, target.auth, body_of(number, uuid4())) for number in itertools.count())

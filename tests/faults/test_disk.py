@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.faults.accounts import hold, totals
-from tests.serve.support import Served, new_ids
+from tests.serve.support import SERVE, Served, new_ids
 
 _MIB = 2**20
 PADDING = "x" * 100_000
@@ -33,7 +33,7 @@ class SmallDisk:
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     path = tmp_path / "disk"
     path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={8 * _MIB}", "rustrak-test", path]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={8 * _MIB}", "rustrak-test", str(path)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     try:
@@ -109,3 +109,21 @@ def test_the_spool_s_disk_fails(tmp_path: Path) -> None:
         hold(served, [*before, *after])
         served.wait_for(served.is_ready, "readiness")
         assert served.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_read_only(tmp_path: Path, small_disk: SmallDisk) -> None:
+    """A server that could not keep what it takes does not start: it names the folder, and changes nothing."""
+    data_dir = small_disk.path / "data"
+    store = f"--database-url=sqlite:///{tmp_path}/store.db"
+    with Served(data_dir, "--spool-min-free-bytes", "1", store) as served:
+        assert served.send(new_ids(1)[0], message="early") == 200
+        assert served.stop() == 0
+    before = {path: path.stat().st_mtime_ns for path in data_dir.rglob("*")}
+    small_disk.make_read_only()
+    command = [*SERVE, "--port", "0", "--data-dir", str(data_dir), store]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(data_dir / "spool") in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert {path: path.stat().st_mtime_ns for path in data_dir.rglob("*")} == before

@@ -66,7 +66,7 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
     said = engines.in_one_form(kind, value) if platform in _SCRIPTS else None
     frames = _frames(payload, entries, at)
     if notes is not None:
-        notes += [Ignored(f"exception {name}", why) for name, why in passed]
+        notes += [Ignored(_named(name), why) for name, why in passed]
         notes += _notes_on_the_rest(entries, at + 1, value, frames)
     stack = Stack(frames, kind, platform, subject.marks)
     found = () if said and said.placeless else _places(stack, said.text if said else kind, notes)
@@ -84,12 +84,20 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
 def _notes_on_the_rest(entries: Sequence[Entry], following: int, value: str, frames: Sequence[Any]) -> list[Ignored]:
     """Return what is not looked at, and why."""
     causes = entries[following : following + _NOTED]
-    notes = [Ignored(f"exception {type_and_value(cause)[0]}", "only led to the one that decides") for cause in causes]
+    notes = [
+        Ignored(_named(type_and_value(cause)[0]), "led to the one that decides, or is part of it") for cause in causes
+    ]
     if len(value) > LINE_MAX or "\n" in value.strip(" \t\r\n"):
-        notes.append(Ignored("the rest of the message", f"follows the first line, or its {LINE_MAX:,} characters"))
+        notes.append(
+            Ignored("the rest of the message", f"comes after the first line, or after {LINE_MAX:,} characters")
+        )
     if len(frames) > FRAMES_MAX:
         notes.append(Ignored("older frames", f"are beyond the newest {FRAMES_MAX}"))
     return notes
+
+
+def _named(kind: str) -> str:
+    return f"exception {kind}" if kind else "an exception without a type"
 
 
 def _what(entry: Entry, kind: str, value: str, notes: Notes) -> list[Part]:
@@ -100,9 +108,11 @@ def _what(entry: Entry, kind: str, value: str, notes: Notes) -> list[Part]:
     if kind and not (is_synthetic and template):
         parts.append(_part("type", _ADDRESS.sub("<*>", kind), "the exception's `type`"))
     elif kind and notes is not None:
-        notes.append(Ignored(f"type {kind}", "is made up by the SDK (`mechanism.synthetic`)"))
+        notes.append(Ignored(f"type {kind}", "is made up by the SDK, which says so (`mechanism.synthetic`)"))
     if template:
-        parts.append(_part("message", template, "the exception's `value`, values that change masked"))
+        parts.append(
+            _part("message", template, "the exception's `value`, with <*> for what changes from event to event")
+        )
     return parts
 
 
@@ -118,8 +128,8 @@ def _of_message(subject: Subject, constant: str) -> list[Part]:
     if not text:
         return []
     return [
-        _part("kind", kind, "the kind of event, no exception being named"),
-        _part("message", text, "the message before its parameters, values that change masked"),
+        _part("kind", kind, "the kind of event, since it has no exception"),
+        _part("message", text, "the message, with <*> for what changes from event to event"),
     ]
 
 

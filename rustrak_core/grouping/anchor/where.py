@@ -245,10 +245,10 @@ _NO_MODULE: Final = frozenset({"__main__", "main", "(unknown)", "<unknown module
 Found = tuple[tuple[Place, str], ...]
 """The places that tell, each with what it is, in words."""
 
-_INNERMOST: Final = "the innermost application frame that says something"
-_CALLER: Final = "who called that, since a helper serves many"
-_NEAREST_ONE: Final = "the nearest frame that says something, none being known as the application's own"
-_ROUND: Final = "a function in which the overflow goes round"
+_INNERMOST: Final = "the application's own frame nearest to the error that has a telling name"
+_CALLER: Final = "who called that, since a helper serves many callers"
+_NEAREST_ONE: Final = "the frame nearest to the error that has a telling name; none is known as the application's own"
+_ROUND: Final = "a function through which the endless recursion goes"
 
 
 def places(stack: Stack, notes: Notes) -> Found:
