@@ -1,5 +1,7 @@
 """``python -m tests.benchmarks``: measure, print tables, and write the same as JSON into ``bench-results/``.
 
+``python -m tests.benchmarks grouping`` scores the grouping mechanisms.
+
 Medians of several runs, with the machine's load average beside them. Nothing is asserted: figures are for reading.
 """
 
@@ -14,6 +16,7 @@ import attrs
 import click
 
 from rustrak_http.cli.serve import PROCESSES_DEFAULT
+from tests.benchmarks import grouping
 from tests.benchmarks.backlog import Backlog
 from tests.benchmarks.bodies import write_bodies
 from tests.benchmarks.events import mean_payload_bytes
@@ -67,7 +70,8 @@ class Settings:
     route_requests: int
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
 @click.option("--part", "parts", multiple=True, default=PARTS, type=click.Choice(PARTS), help="What to measure; all.")
 @click.option("--server", "servers", multiple=True, default=["all"], type=click.Choice([*SERVERS, "all"]))
 @click.option("--processes", default=PROCESSES_DEFAULT, show_default=True, help="HTTP processes.")
@@ -88,8 +92,13 @@ class Settings:
 @click.option("--quick", is_flag=True, help="Few of everything: figures mean nothing then.")
 @click.option("--docs", type=click.Path(path_type=Path, dir_okay=False), help="Page to write the tables into.")
 @click.option("--out", default="bench-results", show_default=True, type=click.Path(path_type=Path), help="Folder.")
-def main(*, quick: bool, docs: Path | None, out: Path, **options: Any) -> None:
-    """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback."""
+def main(context: click.Context, /, *, quick: bool, docs: Path | None, out: Path, **options: Any) -> None:
+    """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback.
+
+    `grouping` instead measures how good the grouping is.
+    """
+    if context.invoked_subcommand:
+        return
     settings = Settings(**(options | QUICK if quick else options))
     report = measure(settings)
     click.echo(machine(report))
@@ -210,6 +219,8 @@ def _options(settings: Settings, server: str = SERVERS[0]) -> tuple[str, ...]:
     """Return options of `rustrak serve`."""
     return ("--server", server, "--processes", str(settings.processes), "--workers", str(settings.workers))
 
+
+main.add_command(grouping.main)
 
 if __name__ == "__main__":
     main()

@@ -47,3 +47,10 @@ def test_a_page_without_a_place_for_tables_is_left_alone(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="no place for tables"):
         write_docs(page, {})
     assert page.read_text() == "# Something else\n"
+
+
+def test_grouping_is_one_of_the_benchmarks() -> None:
+    """`python -m tests.benchmarks grouping` scores mechanisms, and serves nothing."""
+    done = CliRunner().invoke(main, ["grouping", "--help"])
+    assert done.exit_code == 0, done.output
+    assert "Score each grouping mechanism" in done.output

@@ -19,6 +19,7 @@ from tests.serve.support import Served, envelope, exception, new_ids
 
 _MIB = 2**20
 SLOW_LIMIT = 100
+BOMBS = 10
 
 
 @contextlib.contextmanager
@@ -95,7 +96,7 @@ def test_idle_connections(tmp_path: Path, idle: int, limit: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["header", "body"])
+@pytest.mark.parametrize("where", ["body", pytest.param("header", marks=pytest.mark.faults)])
 def test_slow_loris(tmp_path: Path, where: str) -> None:
     """Requests that come byte by byte hold no thread: others are served meanwhile, and a stop waits for none."""
     with Served(tmp_path) as served:
@@ -151,27 +152,27 @@ def test_sigterm_with_half_a_body(tmp_path: Path) -> None:
 def test_decompression_bombs(tmp_path: Path) -> None:
     """A body of a MiB that unpacks to a GiB costs its sender a 413, and the server no memory."""
     with Served(tmp_path) as served:
-        more = gzip.compress(b"a" * _MIB * 64, 6) * 15  # a GiB
-        event = b'{"type":"event"}\n{"a":"' + b"a" * _MIB * 64
-        unknown = b'{"type":"whatever"}\n' + b"a" * _MIB * 64
+        more = gzip.compress(b"a" * _MIB * 16, 6) * 63  # with what precedes it, a GiB
+        event = b'{"type":"event"}\n{"a":"' + b"a" * _MIB * 16
+        unknown = b'{"type":"whatever"}\n' + b"a" * _MIB * 16
         before = pss_bytes(served)["total"]
         for payload in (event, unknown):
             bomb = gzip.compress(b"{}\n" + payload, 6) + more
-            with connections(served, 20, head(served, len(bomb), encoding="gzip")) as socks:
-                with ThreadPoolExecutor(20) as pool:
+            with connections(served, BOMBS, head(served, len(bomb), encoding="gzip")) as socks:
+                with ThreadPoolExecutor(BOMBS) as pool:
                     list(pool.map(lambda sock, bomb=bomb: sock.sendall(bomb), socks))
-                assert [status(sock) for sock in socks] == [413] * 20
+                assert [status(sock) for sock in socks] == [413] * BOMBS
         after = pss_bytes(served)["total"]
-        print(f"40 bombs: memory {before / _MIB:.0f} -> {after / _MIB:.0f} MiB")
+        print(f"{2 * BOMBS} bombs: memory {before / _MIB:.0f} -> {after / _MIB:.0f} MiB")
         hold(served, send_some(served))
         assert after < 300 * _MIB
-        served.wait_for(lambda: totals(served)["too_large"] == 40, "count of what was too large")
+        served.wait_for(lambda: totals(served)["too_large"] == 2 * BOMBS, "count of what was too large")
         assert not faults_in(served)
         assert served.stop() == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("encoding", ["", pytest.param("gzip", marks=pytest.mark.faults)])
 def test_a_hundred_large_bodies_at_once(tmp_path: Path, encoding: str) -> None:
     """A hundred bodies of 6 MiB at the same time: each is answered, and memory stays under 300 MiB."""
     padding = json.dumps({"length": 5 * _MIB, "type": "attachment"}).encode() + b"\n" + b"x" * 5 * _MIB + b"\n"
