@@ -23,11 +23,14 @@ from rustrak_core.jsontext import loads_lenient
 _CULPRIT_MAX = 200
 
 
-def digest(event: AcceptedEvent) -> Digested:
+def digest(event: AcceptedEvent, *, former: Sequence[str] = ()) -> Digested:
     """Return what is to be recorded of *event*.
 
     It is pure, and a hostile payload costs no more than the fields that cannot be read. Of an event that was shed, it
     is what was digested before.
+
+    Args:
+        former: Mechanisms of old by which its project has live issues, the oldest first.
 
     Raises:
         MalformedEventError: its bytes are no JSON object, so that it is no event (SDK.md, section 6: "it must not
@@ -38,7 +41,7 @@ def digest(event: AcceptedEvent) -> Digested:
     payload = read_payload(event.payload, event.kind, event.hints)
     if payload is None:
         raise MalformedEventError("the payload is not a JSON object")
-    return _digest(event, payload)
+    return _digest(event, payload, former)
 
 
 def digest_all(
@@ -72,16 +75,18 @@ def read_payload(
     return event_from_report(value, dict(hints)) if kind == EventKind.CSP else value
 
 
-def _digest(event: AcceptedEvent, payload: Mapping[str, Any]) -> Digested:
+def _digest(event: AcceptedEvent, payload: Mapping[str, Any], former: Sequence[str]) -> Digested:
     title = title_of(payload, event.kind)
     transaction = grouping.transaction_of(payload)
+    subject = grouping.Subject(payload, title, transaction)
     sent_level, sent_environment = payload.get("level"), payload.get("environment")
     return Digested(
         project_id=event.project_id,
         event_id=event.event_id,
         received_at=event.received_at,
         timestamp=event_time(payload.get("timestamp"), event.received_at),
-        keys=grouping.keys(grouping.Subject(payload, title, transaction)),
+        keys=grouping.keys(subject),
+        former=grouping.former_keys(subject, former) if former else (),
         kind=event.kind,
         type=title.type,
         message=title.message,

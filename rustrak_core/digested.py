@@ -53,6 +53,7 @@ class Digested:
     Attributes:
         timestamp: Event time, at most 60 s after *received_at* (API.md, Conventions).
         keys: In order of preference; the first one that is known names the issue, and all of them then lead to it.
+        former: Keys by mechanisms of old, asked before *keys*; they lead to no issue that they did not lead to already.
         type: At most 256 characters, never empty. message: At most 8192. culprit: At most 200.
         level: fatal, error, warning, info or debug.
         environment: At most 64 characters. release: At most 200.
@@ -65,6 +66,7 @@ class Digested:
     received_at: datetime = attrs.field(validator=utc)
     timestamp: datetime = attrs.field(validator=utc)
     keys: tuple[GroupingKey, ...]
+    former: tuple[GroupingKey, ...] = ()
     kind: str
     type: str
     message: str

@@ -131,8 +131,9 @@ class IssueStore(Protocol):
 
         In the order given: an event whose project is gone is ``deleted``; one whose (project, event id) is stored
         already, or stands earlier in the batch, is a ``duplicate`` and changes nothing; any other is stored, opens its
-        issue where none of its keys is known, reopens a resolved one (`rustrak_core.issue.reopens`), and moves counts,
-        first and last seen, releases, facets and users. Short ids count up per project without gaps or repeats.
+        issue where none of its keys is known, former ones being asked first, reopens a resolved one
+        (`rustrak_core.issue.reopens`), and moves counts, first and last seen, releases, facets and users. Short ids
+        count up per project without gaps or repeats.
 
         An event whose payload was shed is stored like any other but for that, and its outcome is ``shed``.
 
@@ -147,6 +148,10 @@ class IssueStore(Protocol):
             StalePositionError: the lane's position is not ``advance.start``; nothing was recorded.
             StoreUnavailableError: the database cannot be reached; nothing was recorded, and trying again is safe.
         """
+        ...
+
+    def mechanisms(self, project_id: ProjectId) -> Sequence[str]:
+        """Return the mechanisms of a project's grouping keys, sorted; none where there is no such project."""
         ...
 
     def issues(self, query: IssueQuery) -> Page[Issue]:

@@ -16,10 +16,11 @@ import attrs
 
 from rustrak_core import ambient
 from rustrak_core.accepted import AcceptedEvent, Count, SpoolPosition, sum_counts
-from rustrak_core.digest import digest, digest_all
+from rustrak_core.digest import digest_all
 from rustrak_core.digested import Digested
 from rustrak_core.errors import MalformedEventError, SpoolUnavailableError, StalePositionError, StoreUnavailableError
 from rustrak_core.ports import SpooledBatch, SpoolReader, Stage, Store
+from rustrak_core.tracker.mechanisms import Digester
 from rustrak_http.lane import Lane
 from rustrak_http.quarantine import quarantined, undigested
 from rustrak_http.rehearsal import Rehearsal
@@ -76,7 +77,7 @@ class DigestWorker:
         rehearsal: Rehearsal | None = None,
         clock: Callable[[], datetime] = ambient.utc_now,
         monotonic: Callable[[], float] = time.monotonic,
-        digesting: Callable[[AcceptedEvent], Digested] = digest,
+        digesting: Callable[[AcceptedEvent], Digested] | None = None,
         max_events: int = MAX_EVENTS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
@@ -88,7 +89,7 @@ class DigestWorker:
         self._rehearsal = rehearsal
         self._clock = clock
         self._monotonic = monotonic
-        self._digest = digesting
+        self._digest = digesting or Digester(store).digest
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._lanes: dict[str, Lane] = {}
@@ -224,7 +225,7 @@ class DigestWorker:
     def _digest_safely(self, event: AcceptedEvent) -> Digested:
         try:
             return self._digest(event)
-        except MalformedEventError:
+        except (MalformedEventError, StoreUnavailableError):
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the event
             _log_event("digest_failed", event, error)

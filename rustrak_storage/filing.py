@@ -151,6 +151,7 @@ class Filed:
     environment: str | None
     release: str | None
     keys: tuple[tuple[bytes, str], ...]
+    former: tuple[tuple[bytes, str], ...]
     user: bytes | None
 
     @property
@@ -199,6 +200,7 @@ def filed(event: Digested) -> Filed:
         environment=clean_or_none(event.environment, 64),
         release=clean_or_none(event.release, 200),
         keys=tuple((bytes.fromhex(key.value), key.mechanism) for key in event.keys),
+        former=tuple((bytes.fromhex(key.value), key.mechanism) for key in event.former),
         user=None if identity is None else user_hash(identity),
     )
 

@@ -22,7 +22,7 @@ from rustrak_core.embed.recorder import Recorder
 from rustrak_core.envelope import Envelope, Item
 from rustrak_core.errors import RustrakError, StoreUnavailableError
 from rustrak_core.receive import refused
-from rustrak_core.tracker import ProjectRef, Tracker, record
+from rustrak_core.tracker import ProjectRef, Tracker
 
 ENTRY_BYTES = 512
 """What an entry of the queue takes beside its payload, about."""
@@ -182,7 +182,7 @@ class TrackerTransport(Transport):
     def _record(self, batch: Sequence[Accepted]) -> None:
         lost = self._losses.take(self._project_id, self._tracker.clock().date())
         try:
-            record(self._tracker.store, *batch, Accepted(counts=lost))
+            self._tracker.record(*batch, Accepted(counts=lost))
         except BaseException:
             self._losses.put_back(lost)
             raise

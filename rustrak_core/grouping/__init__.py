@@ -6,7 +6,7 @@ Nothing here needs a database:
     >>> from rustrak_core import grouping
     >>> event = {"exception": {"values": [{"type": "KeyError", "value": "'pear'"}]}, "transaction": "/buy"}
     >>> grouping.key(event).mechanism
-    'message@1'
+    'anchor@1'
     >>> grouping.key(event) == grouping.key({**event, "level": "fatal"})
     True
     >>> for part in grouping.key(event, grouping.Rules(mechanism="anchor@1")).explanation.parts:
@@ -15,7 +15,7 @@ Nothing here needs a database:
     message <*>
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -45,6 +45,8 @@ __all__ = [
     "Rules",
     "Subject",
     "explain",
+    "former_keys",
+    "former_mechanisms",
     "key",
     "keys",
     "transaction_of",
@@ -91,6 +93,20 @@ def keys(subject: Subject, rules: Rules | None = None) -> tuple[GroupingKey, ...
     """Return the keys of an event, in order of preference: the first one that is known names its issue."""
     decided = _decide(subject, rules or _DEFAULT_RULES)
     return (GroupingKey(mechanism=decided.name, value=hash_parts(decided.name, decided.parts)),)
+
+
+def former_keys(subject: Subject, mechanisms: Sequence[str], rules: Rules | None = None) -> tuple[GroupingKey, ...]:
+    """Return the keys that *mechanisms* of old give an event, in their order, as far as they differ from its own."""
+    rules = rules or _DEFAULT_RULES
+    own = keys(subject, rules)
+    former = (keys(subject, attrs.evolve(rules, mechanism=name))[0] for name in mechanisms)
+    return tuple(key for key in dict.fromkeys(former) if key not in own)
+
+
+def former_mechanisms(used: Iterable[str], rules: Rules | None = None) -> tuple[str, ...]:
+    """Return which mechanisms beside that of *rules* are among *used*, the names in grouping keys; the oldest first."""
+    bases = {name.rpartition(":")[2] for name in used}
+    return tuple(name for name in MECHANISMS if name in bases and name != (rules or _DEFAULT_RULES).mechanism)
 
 
 def explain(

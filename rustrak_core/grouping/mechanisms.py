@@ -91,6 +91,6 @@ _MESSAGE_SOURCES = (
 MECHANISMS: Final[Mapping[str, Mechanism]] = {
     mechanism.name: mechanism for mechanism in (MessageMechanism(), AnchorMechanism())
 }
-"""All mechanisms that this version knows, by name."""
+"""All mechanisms that this version knows, by name, the oldest first."""
 
-DEFAULT_MECHANISM: Final = MessageMechanism.name
+DEFAULT_MECHANISM: Final = AnchorMechanism.name

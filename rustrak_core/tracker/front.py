@@ -4,7 +4,7 @@ Nothing here starts a thread, reads a clock or opens a file by itself: a tracker
 To send what a process captures with ``sentry-sdk``, see `rustrak_core.embed`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 import attrs
 
 from rustrak_core import ambient, grouping
+from rustrak_core.accepted import Accepted
 from rustrak_core.digested import EventSummary, StoredEvent
 from rustrak_core.envelope import Envelope
 from rustrak_core.errors import InvalidInputError
@@ -19,12 +20,13 @@ from rustrak_core.grouping import Explanation
 from rustrak_core.issue import Issue, IssueState, issue_state
 from rustrak_core.jsontext import dumps
 from rustrak_core.page import LIMIT_MAX, EventQuery, IssueQuery, IssueSort, ListQuery, page_size, search_terms, walk
-from rustrak_core.ports import Store
+from rustrak_core.ports import Recorded, Store
 from rustrak_core.project import Project, ProjectId, project_name, sentry_key
 from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_store
 from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
 from rustrak_core.tracker.exceptions import exception_event
 from rustrak_core.tracker.intake import Ingested, record
+from rustrak_core.tracker.mechanisms import Digester
 from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort, project_slug
 from rustrak_core.view import event_to_json
 
@@ -52,6 +54,7 @@ class Tracker:
         limits: Limits | None = None,
     ) -> None:
         self.store = store
+        self._digester = Digester(store)
         self.clock = clock
         self._new_id = new_id
         self._new_token = new_token
@@ -146,8 +149,16 @@ class Tracker:
         """
         return self.ingest_event(exception_event(error) | attributes, project)
 
+    def record(self, *accepted: Accepted) -> Sequence[Recorded]:
+        """Record what `receive` returned, in one transaction; return what became of each event, in the order given.
+
+        Raises:
+            StoreUnavailableError: the store cannot be reached; nothing was kept.
+        """
+        return record(self.store, self._digester, *accepted)
+
     def _record(self, received: Received) -> Ingested:
-        return Ingested(event_id=received.event_id, recorded=tuple(record(self.store, received.accepted)))
+        return Ingested(event_id=received.event_id, recorded=tuple(self.record(received.accepted)))
 
     # --- projects ----------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from rustrak_core.accepted import Accepted
 from rustrak_core.digest import digest_all
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import Intake, IssueStore, Recorded
+from rustrak_core.tracker.mechanisms import Digester
 
 
 class DirectIntake(Intake):
@@ -16,6 +17,7 @@ class DirectIntake(Intake):
 
     def __init__(self, store: IssueStore) -> None:
         self._store = store
+        self._digester = Digester(store)
 
     def accept(self, accepted: Accepted) -> None:
         """Record *accepted*; return once the store has it.
@@ -23,7 +25,7 @@ class DirectIntake(Intake):
         Raises:
             StoreUnavailableError: the store cannot be reached; nothing was kept.
         """
-        record(self._store, accepted)
+        record(self._store, self._digester, accepted)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +46,7 @@ class Ingested:
         return self.recorded[0].issue_id if self.recorded else None
 
 
-def record(store: IssueStore, *accepted: Accepted) -> Sequence[Recorded]:
+def record(store: IssueStore, digester: Digester, *accepted: Accepted) -> Sequence[Recorded]:
     """Digest and record in one transaction what was accepted; return what became of each event, in the order given.
 
     Bytes that are no event are counted as invalid, and have no place among what is returned.
@@ -52,6 +54,6 @@ def record(store: IssueStore, *accepted: Accepted) -> Sequence[Recorded]:
     Raises:
         StoreUnavailableError: the store cannot be reached; nothing was kept.
     """
-    events, invalid = digest_all(event for one in accepted for event in one.events)
+    events, invalid = digest_all((event for one in accepted for event in one.events), digesting=digester.digest)
     counts = [*invalid, *(count for one in accepted for count in one.counts)]
     return store.record(events, counts=counts) if events or counts else ()

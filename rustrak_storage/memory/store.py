@@ -180,6 +180,12 @@ class MemoryStore(Store):
                 self._positions[advance.end.lane] = advance.end
             return batch.recorded()
 
+    def mechanisms(self, project_id: ProjectId) -> Sequence[str]:
+        """See `rustrak_core.ports.IssueStore.mechanisms`."""
+        with self._lock:
+            self._check_open()
+            return sorted({mechanism for project, _value, mechanism in self._keys if project == project_id})
+
     def issues(self, query: IssueQuery) -> Page[Issue]:
         """See `rustrak_core.ports.IssueStore.issues`."""
         with self._lock:

@@ -12,6 +12,7 @@ from rustrak_core.errors import UnknownIssueError
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import IssueQuery, Keyset, Page
 from rustrak_core.ports import IssueStore, Recorded
+from rustrak_core.project import ProjectId
 from rustrak_core.times import to_micros
 from rustrak_storage.filing import IssueRow, split_short_id
 from rustrak_storage.sql import schema
@@ -38,6 +39,13 @@ class SqlIssues(SqlPart, IssueStore):
     ) -> Sequence[Recorded]:
         """See `rustrak_core.ports.IssueStore.record`."""
         return self._recorder.record(events, counts, advance)
+
+    def mechanisms(self, project_id: ProjectId) -> Sequence[str]:
+        """See `rustrak_core.ports.IssueStore.mechanisms`."""
+        keys = schema.grouping_key.c
+        statement = select(keys.mechanism).where(keys.project_id == bounded(project_id)).distinct()
+        with self._database.reading() as connection:
+            return sorted(connection.execute(statement).scalars())
 
     def issues(self, query: IssueQuery) -> Page[Issue]:
         """See `rustrak_core.ports.IssueStore.issues`."""

