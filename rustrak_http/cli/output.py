@@ -78,7 +78,7 @@ def print_wrapped(columns: Sequence[str], rows: Iterable[Sequence[object]], *, m
     from rich.text import Text
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH_ELSEWHERE
-    console = Console(highlight=False, width=width)
+    console = Console(highlight=False, width=width, height=1)  # without a height, rich has its own idea of both
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, no_wrap=index == 0, overflow="fold")
