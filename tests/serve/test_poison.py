@@ -14,7 +14,7 @@ import rustrak_core.digest as module
 
 real = module.digest
 
-def digest(event):
+def digest(event, **how):
     if b"POISON-exit" in event.payload:
         os._exit(3)
     if b"POISON-segfault" in event.payload:
@@ -28,7 +28,7 @@ def digest(event):
             time.sleep(0.01)
     if b"slow" in event.payload:
         time.sleep(0.2)
-    return real(event)
+    return real(event, **how)
 
 module.digest = digest  # before the worker is imported
 
