@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 import attrs
@@ -34,6 +35,12 @@ class Outcome(enum.StrEnum):
     """Telemetry that is accepted and counted, not kept: sessions, transactions, attachments, ..."""
     SDK_DROPPED = "sdk_dropped"
     """What an SDK says it dropped itself (client reports)."""
+
+
+EVENT_OUTCOMES: Final = tuple(
+    outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED}
+)
+"""What may become of an event; with those that are queued, they add up to those received (API.md, Projects)."""
 
 
 @attrs.frozen(kw_only=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rustrak_core.accepted import EVENT_OUTCOMES
 from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_list, print_table
@@ -13,19 +14,7 @@ if TYPE_CHECKING:
     from rustrak_core.project import Project
     from rustrak_core.tracker import Tracker
 
-_COLUMNS = (
-    "received",
-    "stored",
-    "duplicate",
-    "filtered",
-    "rate_limited",
-    "invalid",
-    "too_large",
-    "shed",
-    "deleted",
-    "quarantined",
-    "queued",
-)
+_COLUMNS = ("received", *EVENT_OUTCOMES, "queued")
 _SHOWN_ALWAYS = frozenset({"received", "stored", "queued"})
 
 

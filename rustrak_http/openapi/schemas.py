@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rustrak_core.accepted import EVENT_OUTCOMES
+
 _Schema = dict[str, Any]
 
 _BLANK = r"\t-\r\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # what trimming takes
@@ -116,22 +118,7 @@ SCHEMAS: dict[str, _Schema] = {
     "Day": _object(
         {
             "day": {"type": "string", "format": "date"},
-            **dict.fromkeys(
-                (
-                    "received",
-                    "stored",
-                    "duplicate",
-                    "filtered",
-                    "rate_limited",
-                    "invalid",
-                    "too_large",
-                    "shed",
-                    "deleted",
-                    "quarantined",
-                    "queued",
-                ),
-                _COUNT,
-            ),
+            **dict.fromkeys(("received", *EVENT_OUTCOMES, "queued"), _COUNT),
             "sdk_dropped": {"type": "object", "additionalProperties": _COUNT},
         }
     ),

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import attrs
 import falcon
 
-from rustrak_core.accepted import Count, Outcome, SpoolPosition
+from rustrak_core.accepted import EVENT_OUTCOMES, Count, Outcome, SpoolPosition
 from rustrak_core.ports import CounterStore, Ledger, Spool
 from rustrak_core.project import ProjectId
 from rustrak_http.answers import answer
@@ -17,7 +17,6 @@ from rustrak_http.query import day
 _RANGE_DAYS = 30
 _TRIES = 5
 EVENT_CATEGORIES = frozenset({"default", "error", "security"})
-_OUTCOMES = tuple(outcome.value for outcome in Outcome if outcome not in {Outcome.DISCARDED, Outcome.SDK_DROPPED})
 
 
 class Queue(Protocol):
@@ -30,7 +29,7 @@ class Queue(Protocol):
 
 @attrs.define(kw_only=True)
 class _Day:
-    outcomes: dict[str, int] = attrs.Factory(lambda: dict.fromkeys(_OUTCOMES, 0))
+    outcomes: dict[str, int] = attrs.Factory(lambda: dict.fromkeys(EVENT_OUTCOMES, 0))
     sdk_dropped: dict[str, int] = attrs.Factory(dict)
     queued: int = 0
 
