@@ -163,11 +163,6 @@ def _bound(address: tuple[str, int], *, family: int, dual: bool) -> socket.socke
         time.sleep(0.05)
 
 
-def serve_app(app: WsgiApp, host: str, port: int, *, body_bytes: int, threads: int = THREADS_DEFAULT) -> HttpServer:
-    """Listen on *host* and *port* and return a server for *app*; call its `run`."""
-    return HttpServer(app, listen(host, port), body_bytes=body_bytes, threads=threads)
-
-
 def _adjustments(*, connections: int, trusted_proxy: str | None) -> Any:
     proxy: dict[str, Any] = {}
     if trusted_proxy:

@@ -125,6 +125,8 @@ def server_class(name: str) -> Any:
     try:
         from rustrak_http.granian_server import GranianServer
     except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] not in {"granian", "uvloop"}:
+            raise
         reason = f"--server granian (RUSTRAK_SERVER) needs what is not installed ({error.name})"
         raise ConfigurationError(f"{reason}; pip install 'rustrak[fast]'") from error
     return GranianServer
