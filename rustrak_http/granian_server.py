@@ -26,7 +26,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from waitress.proxy_headers import proxy_headers_middleware
 
-from rustrak_http.connection import PROXY_HEADERS
+from rustrak_http.connection import HARD_BODY_BYTES, PROXY_HEADERS
 from rustrak_http.express import BODY_BYTES, HEADERS, Lane, Sender
 from rustrak_http.request_id import HEADER, request_id
 from rustrak_http.server import BACKLOG, CONNECTIONS_DEFAULT, HEADER_BYTES, THREADS_DEFAULT, TRUSTED_HEADERS, WsgiApp
@@ -42,6 +42,8 @@ _HEAD_MAX = 2048
 _TICK_S = 0.9
 _GONE = (_granian.RSGIProtocolError, _granian.RSGIProtocolClosed)
 _HEADERS = [(name.lower(), value) for name, value in HEADERS]
+_LENGTH_DIGITS = 12
+_TOO_LARGE = b'{"error":"Request Entity Too Large","detail":"Request Entity Too Large"}'
 _REQUEST_ID = HEADER.lower()
 
 Head = tuple[str, str, str, str | None, str | None, str | None]
@@ -185,6 +187,10 @@ class _Target:
             task.cancel()
 
     async def _answer(self, scope: Any, proto: Any) -> None:
+        length = scope.headers.get("content-length", "")
+        if length.isdigit() and (len(length) > _LENGTH_DIGITS or int(length) > HARD_BODY_BYTES):
+            proto.response_bytes(413, _own_headers(scope), _TOO_LARGE)  # none of it is read, nor by waitress
+            return
         try:
             body = await self._read(scope, proto)
         except _GONE:  # the client went away, and nobody would read the answer
@@ -193,8 +199,7 @@ class _Target:
             sender = self._sender(scope)
             answer = None if sender is None else await self._express(sender, body, scope.client)
             if answer is not None:
-                known_as = request_id(scope.headers.get("x-request-id"))
-                proto.response_bytes(200, [*_HEADERS, (_REQUEST_ID, known_as)], answer)
+                proto.response_bytes(200, _own_headers(scope), answer)
                 return
         environ = _environ(scope, body, keep_proxy_headers=self._keep_proxy_headers)
         status, headers, answer = await self._loop.run_in_executor(self._pool, _call, self._app, environ)
@@ -298,6 +303,11 @@ class _Target:
             future, answer = self._answers.popleft()
             if not future.done():
                 future.set_result(answer)
+
+
+def _own_headers(scope: Any) -> list[tuple[str, str]]:
+    """Return the headers of an answer that the application does not give."""
+    return [*_HEADERS, (_REQUEST_ID, request_id(scope.headers.get("x-request-id")))]
 
 
 def _address(client: str) -> str:
