@@ -151,7 +151,7 @@ class IssueStore(Protocol):
         ...
 
     def mechanisms(self, project_id: ProjectId) -> Sequence[str]:
-        """Return the mechanisms of a project's grouping keys, sorted; none where there is no such project."""
+        """Return the mechanisms in grouping keys of a project's issues, sorted; none where there is no such project."""
         ...
 
     def issues(self, query: IssueQuery) -> Page[Issue]:

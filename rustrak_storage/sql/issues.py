@@ -42,8 +42,10 @@ class SqlIssues(SqlPart, IssueStore):
 
     def mechanisms(self, project_id: ProjectId) -> Sequence[str]:
         """See `rustrak_core.ports.IssueStore.mechanisms`."""
-        keys = schema.grouping_key.c
-        statement = select(keys.mechanism).where(keys.project_id == bounded(project_id)).distinct()
+        key, issue = schema.grouping_key, schema.issue
+        # By way of the issues, since an index leads to those of a project, and from an issue to its keys.
+        mine = (issue.c.project_id == bounded(project_id), issue.c.deleted_at.is_(None))
+        statement = select(key.c.mechanism).join(issue, issue.c.id == key.c.issue_id).where(*mine).distinct()
         with self._database.reading() as connection:
             return sorted(connection.execute(statement).scalars())
 

@@ -132,8 +132,6 @@ class RecordContract(StoreContract):
         assert list(store.mechanisms(other.id)) == ["stack@1"]
         assert made[0].issue_id is not None
         store.delete_issue(made[0].issue_id, now=NOW)
-        while store.purge():
-            pass
         assert list(store.mechanisms(project.id)) == ["anchor@1", "fingerprint@1:anchor@1"]
         assert list(store.mechanisms(ProjectId(2**60))) == []
 

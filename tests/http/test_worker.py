@@ -157,6 +157,23 @@ def test_an_event_that_cannot_be_digested_is_kept(house: House, caplog: pytest.L
     assert "number 2" not in caplog.text, "nothing of a payload in the log"
 
 
+def test_a_store_that_is_away_is_no_fault_of_an_event(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it cannot be asked which mechanisms a project has used, events wait; none of them counts as undigested."""
+    house.accept(1, 2)
+
+    def away(_: object) -> None:
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "mechanisms", away, raising=False)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError):
+                house.worker.run_once()
+    assert house.stored() == {}
+    house.settle()
+    assert house.stored() == {1: "Message", 2: "Message"}
+
+
 def test_one_event_that_breaks_recording_is_isolated(house: House) -> None:
     """Among many in a batch, the one at fault is found, and only that one is kept without its columns."""
 
