@@ -19,7 +19,7 @@ from rustrak_core.dsn import Dsn
 from rustrak_core.errors import RustrakError
 from rustrak_core.ports import EagerIntake, KeyRing
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import Admission, EnvelopeReceiver, Limits, Received, receive_whole
+from rustrak_core.receive import Admission, Context, EnvelopeReceiver, Limits, Received, receive_whole
 from rustrak_http.ingest import answer_body, single_values
 from rustrak_http.middleware import INGESTION_HEADERS
 from rustrak_http.paths import ingestion_path, number
@@ -164,29 +164,10 @@ class ExpressLane(Lane):
 
     def _receive(self, sender: Sender, key: str, body: bytes, remote_addr: str | None) -> Received | None:
         """Return what the envelope came to, None where its sender has not shown *key*."""
-        found, limits = sender.found, self._limits
+        found = sender.found
         if sender.content_encoding is not None:
             body = decompress(body, sender.content_encoding, limit_bytes=self._decompressed_bytes)
-        whole = receive_whole(
-            body,
-            project_id=sender.project_id,
-            received_at=self._clock(),
-            limits=limits,
-            remote_addr=remote_addr,
-            sdk_client=None if found is None else found.client,
-        )
-        if whole is None:
-            return self._receive_any(sender, key, body, remote_addr)
-        dsn = whole.dsn
-        if found is None or dsn is not None:
-            if not isinstance(dsn, str):
-                return None
-            found = agreed_credentials(found, _parsed(dsn), project_id=sender.project_id)
-        return whole.received if found.sentry_key == key else None
-
-    def _receive_any(self, sender: Sender, key: str, body: bytes, remote_addr: str | None) -> Received | None:
-        found = sender.found
-        receiver = EnvelopeReceiver(
+        context = Context(
             project_id=sender.project_id,
             received_at=self._clock(),
             limits=self._limits,
@@ -194,10 +175,18 @@ class ExpressLane(Lane):
             remote_addr=remote_addr,
             sdk_client=None if found is None else found.client,
         )
-        receiver.feed(body)
-        received = receiver.finish()
-        credentials = agreed_credentials(found, receiver.dsn, project_id=sender.project_id)
-        return received if credentials.sentry_key == key else None
+        whole = receive_whole(body, context)
+        if whole is None:
+            receiver = EnvelopeReceiver(context)
+            receiver.feed(body)
+            received, dsn = receiver.finish(), receiver.dsn
+        elif isinstance(whole.dsn, str | None):
+            received, dsn = whole.received, None if whole.dsn is None else _parsed(whole.dsn)
+        else:
+            return None
+        if found is None or dsn is not None:
+            found = agreed_credentials(found, dsn, project_id=sender.project_id)
+        return received if found.sentry_key == key else None
 
 
 @functools.lru_cache(maxsize=1024)

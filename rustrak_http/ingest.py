@@ -31,6 +31,7 @@ from rustrak_core.ports import Intake, KeyRing
 from rustrak_core.project import ProjectId
 from rustrak_core.receive import (
     Admission,
+    Context,
     EnvelopeReceiver,
     Limits,
     Received,
@@ -85,7 +86,7 @@ class Door:
         admission: Admission,
     ) -> None:
         self.limits = limits
-        self.new_id = new_id
+        self._new_id = new_id
         self._keys = keys
         self._intake = intake
         self._clock = clock
@@ -115,6 +116,18 @@ class Door:
             admit(delivery, found)
             delivery.found = found
         return delivery
+
+    def context(self, delivery: Delivery, hints: tuple[tuple[str, str], ...] = ()) -> Context:
+        """Return what is known of *delivery* beside its body."""
+        return Context(
+            project_id=delivery.project_id,
+            received_at=delivery.received_at,
+            limits=self.limits,
+            new_id=self._new_id,
+            remote_addr=delivery.remote_addr,
+            sdk_client=delivery.sdk_client,
+            hints=hints,
+        )
 
     def keep(self, delivery: Delivery, accepted: Accepted) -> Sequence[RateLimit]:
         """Hand *accepted* over; on return it is kept, but for what is over a quota. The sender is told what returns.
@@ -154,14 +167,7 @@ class EnvelopeResource:
         """Take an envelope in, and answer with its event's id, or ``{}`` where it has and needs none."""
         door = self._door
         delivery = door.open(req, project_id)
-        receiver = EnvelopeReceiver(
-            project_id=delivery.project_id,
-            received_at=delivery.received_at,
-            limits=door.limits,
-            new_id=door.new_id,
-            remote_addr=delivery.remote_addr,
-            sdk_client=delivery.sdk_client,
-        )
+        receiver = EnvelopeReceiver(door.context(delivery))
         try:
             received = _pour(req, receiver, delivery, door.limits)
         except RustrakError as error:
@@ -182,15 +188,7 @@ class StoreResource:
         delivery = door.open(req, project_id)
         _require_trusted(delivery)
         try:
-            received = receive_store(
-                _whole_body(req, door.limits),
-                project_id=delivery.project_id,
-                received_at=delivery.received_at,
-                limits=door.limits,
-                new_id=door.new_id,
-                remote_addr=delivery.remote_addr,
-                sdk_client=delivery.sdk_client,
-            )
+            received = receive_store(_whole_body(req, door.limits), door.context(delivery))
         except RustrakError as error:
             door.count_refusal(delivery, error)
             raise
@@ -216,16 +214,8 @@ class SecurityResource:
             if (req.content_type or "").partition(";")[0].strip().lower() not in _REPORT_TYPES:
                 raise UnsupportedContentTypeError(f"Content-Type must be one of {', '.join(sorted(_REPORT_TYPES))}")
             query = single_values(req.params)
-            received = receive_security(
-                _whole_body(req, door.limits),
-                project_id=delivery.project_id,
-                received_at=delivery.received_at,
-                limits=door.limits,
-                new_id=door.new_id,
-                remote_addr=delivery.remote_addr,
-                sdk_client=delivery.sdk_client,
-                hints=tuple((hint, query[name]) for name, hint in _SENDING_HINTS if query.get(name)),
-            )
+            hints = tuple((hint, query[name]) for name, hint in _SENDING_HINTS if query.get(name))
+            received = receive_security(_whole_body(req, door.limits), door.context(delivery, hints))
         except RustrakError as error:
             door.count_refusal(delivery, error)
             raise

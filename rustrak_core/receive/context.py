@@ -46,7 +46,17 @@ class Received:
 
 
 class Context(NamedTuple):
-    """What is known of a request beside its body; see `AcceptedEvent`."""
+    """What is known of a request beside its body.
+
+    Attributes:
+        project_id: The project in the path.
+        received_at: When the request arrived, in UTC.
+        limits: How much it may bring.
+        new_id: Makes the id of an event that has none.
+        remote_addr: The connection's address.
+        sdk_client: ``sentry_client`` of the credentials.
+        hints: ``release`` and ``environment``, where the query of a report names them.
+    """
 
     project_id: ProjectId
     received_at: datetime

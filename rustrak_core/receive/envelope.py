@@ -1,8 +1,7 @@
 """Envelopes received, piece by piece: events are kept, all else is counted as it goes by."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +17,7 @@ from rustrak_core.errors import (
 )
 from rustrak_core.event_id import parse_event_id
 from rustrak_core.jsontext import loads_lenient
-from rustrak_core.project import ProjectId
-from rustrak_core.receive.context import Context, Limits, Received, Tally, looks_like_object
+from rustrak_core.receive.context import Context, Received, Tally, looks_like_object
 from rustrak_core.receive.items import CLIENT_REPORT_BYTES, count_client_report, count_discarded, needs_event_id
 
 _CLIENT_REPORT = Keep(limit_bytes=CLIENT_REPORT_BYTES)
@@ -32,32 +30,12 @@ class EnvelopeReceiver:
     as sent, not parsed unless the headers name no event id; a second one is counted invalid.
 
     Args:
-        project_id: The project in the path.
-        received_at: When the request arrived, in UTC.
-        limits: How much an envelope may bring.
-        new_id: Makes the id of an event that has none.
-        remote_addr: The connection's address.
-        sdk_client: ``sentry_client`` of the credentials.
+        context: What is known of the request beside it.
     """
 
-    def __init__(
-        self,
-        *,
-        project_id: ProjectId,
-        received_at: datetime,
-        limits: Limits,
-        new_id: Callable[[], UUID],
-        remote_addr: str | None = None,
-        sdk_client: str | None = None,
-    ) -> None:
-        self._context = Context(
-            project_id=project_id,
-            received_at=received_at,
-            limits=limits,
-            new_id=new_id,
-            remote_addr=remote_addr,
-            sdk_client=sdk_client,
-        )
+    def __init__(self, context: Context) -> None:
+        limits = context.limits
+        self._context = context
         self._reader = EnvelopeReader(
             _Choice(limits.event_bytes).keep, max_items=limits.items, header_bytes=limits.header_bytes
         )

@@ -4,44 +4,25 @@ Two forms: ``{"csp-report": {...}}``, one a request (CSP level 2, ``report-uri``
 ``{"type": "csp-violation", "body": {...}}`` (Reporting API, ``report-to``).
 """
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
-from uuid import UUID
 
 from rustrak_core.accepted import Accepted, AcceptedEvent, EventKind, Outcome
 from rustrak_core.errors import MalformedEventError, MalformedJsonError, TooLargeError
 from rustrak_core.jsontext import dumps, loads
-from rustrak_core.project import ProjectId
-from rustrak_core.receive.context import Context, Limits, Received, Tally
+from rustrak_core.receive.context import Context, Received, Tally
 
 REPORTS_MAX: Final = 100
 _CSP_TYPE = "csp-violation"
 _OTHER_KEYS = frozenset({"expect-ct-report", "expect-staple-report", "known-pins", "noted-hostname"})
 
 
-def receive_security(
-    body: bytes,
-    *,
-    project_id: ProjectId,
-    received_at: datetime,
-    limits: Limits,
-    new_id: Callable[[], UUID],
-    remote_addr: str | None = None,
-    sdk_client: str | None = None,
-    hints: Sequence[tuple[str, str]] = (),
-) -> Received:
+def receive_security(body: bytes, context: Context) -> Received:
     """Receive a browser's reports: each CSP violation is an event, other known kinds are counted.
 
     Args:
         body: The body, its Content-Encoding undone.
-        project_id: The project in the path.
-        received_at: When the request arrived, in UTC.
-        limits: *event_bytes* holds for the whole body.
-        new_id: Makes the events' ids.
-        remote_addr: The connection's address.
-        sdk_client: ``sentry_client`` of the credentials.
-        hints: ``release`` and ``environment``, where the query names them.
+        context: Of its limits, *event_bytes* holds for the whole body.
 
     Returns:
         What was accepted, without an event id, since nobody waits for one.
@@ -50,17 +31,8 @@ def receive_security(
         MalformedEventError: the body is no report, nor a list of reports.
         TooLargeError: it is over its limit, or holds more than 100 reports.
     """
-    if len(body) > limits.event_bytes:
-        raise TooLargeError("the report", limit=limits.event_bytes)
-    context = Context(
-        project_id=project_id,
-        received_at=received_at,
-        limits=limits,
-        new_id=new_id,
-        remote_addr=remote_addr,
-        sdk_client=sdk_client,
-        hints=tuple(hints),
-    )
+    if len(body) > context.limits.event_bytes:
+        raise TooLargeError("the report", limit=context.limits.event_bytes)
     try:
         value = loads(body)
     except MalformedJsonError as error:

@@ -2,10 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from rustrak_core.accepted import Accepted, Outcome
 from rustrak_core.compression import decompress
@@ -18,52 +15,29 @@ from rustrak_core.errors import (
 )
 from rustrak_core.event_id import parse_event_id
 from rustrak_core.jsontext import loads_lenient
-from rustrak_core.project import ProjectId
-from rustrak_core.receive.context import Context, Limits, Received, Tally
+from rustrak_core.receive.context import Context, Received, Tally
 
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
 
-def receive_store(
-    body: bytes,
-    *,
-    project_id: ProjectId,
-    received_at: datetime,
-    limits: Limits,
-    new_id: Callable[[], UUID],
-    remote_addr: str | None = None,
-    sdk_client: str | None = None,
-) -> Received:
+def receive_store(body: bytes, context: Context) -> Received:
     """Receive one event: JSON, or base64 of JSON or of zlib's compressed JSON, as ravens send it.
 
-    A transaction (``type``) is counted only. The arguments are those of `EnvelopeReceiver`.
+    A transaction (``type``) is counted only.
 
     Args:
         body: The body, its Content-Encoding undone.
-        project_id: The project in the path.
-        received_at: When the request arrived, in UTC.
-        limits: *event_bytes* holds for the JSON.
-        new_id: Makes the id of an event that has none.
-        remote_addr: The connection's address.
-        sdk_client: ``sentry_client`` of the credentials.
+        context: Of its limits, *event_bytes* holds for the JSON.
 
     Raises:
         MalformedEventError: it is no JSON object in any of these forms, or its ``event_id`` is no UUID.
         TooLargeError: it is over its limit.
     """
-    context = Context(
-        project_id=project_id,
-        received_at=received_at,
-        limits=limits,
-        new_id=new_id,
-        remote_addr=remote_addr,
-        sdk_client=sdk_client,
-    )
-    payload = _json_of(body, limits.event_bytes)
+    payload = _json_of(body, context.limits.event_bytes)
     event = _object(payload)
     try:
-        event_id = parse_event_id(event.get("event_id")) or new_id()
+        event_id = parse_event_id(event.get("event_id")) or context.new_id()
     except InvalidInputError as error:
         raise MalformedEventError(str(error)) from None
     if event.get("type") == "transaction":

@@ -5,15 +5,13 @@ what is any different it leaves to the other, so that what a request comes to is
 """
 
 import re
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
-from rustrak_core.accepted import Accepted, AcceptedEvent
-from rustrak_core.project import ProjectId
-from rustrak_core.receive.context import Limits, Received
+from rustrak_core.accepted import Accepted
+from rustrak_core.receive.context import Context, Received
 
 _HEX = re.compile(r"[0-9a-f]{32}", re.IGNORECASE | re.ASCII)
 _NIL = "0" * 32
@@ -31,19 +29,9 @@ class WholeEnvelope(NamedTuple):
     dsn: Any
 
 
-def receive_whole(
-    body: bytes,
-    *,
-    project_id: ProjectId,
-    received_at: datetime,
-    limits: Limits,
-    remote_addr: str | None = None,
-    sdk_client: str | None = None,
-) -> WholeEnvelope | None:
-    """Return what `EnvelopeReceiver` would make of *body*, decompressed; None where it must be asked.
-
-    Args: as of `EnvelopeReceiver`.
-    """
+def receive_whole(body: bytes, context: Context) -> WholeEnvelope | None:
+    """Return what `EnvelopeReceiver` would make of *body*, decompressed; None where it must be asked."""
+    limits = context.limits
     first = body.find(b"\n")
     start = body.find(b"\n", first + 1) + 1
     if first < 0 or not start or first > limits.header_bytes or start - first > limits.header_bytes or not limits.items:
@@ -60,14 +48,7 @@ def receive_whole(
         return None
     if payload[:1] != b"{" or payload[-1:] != b"}" or not _HEX.fullmatch(event_id) or event_id == _NIL:
         return None
-    event = AcceptedEvent(
-        project_id=project_id,
-        event_id=UUID(hex=event_id),
-        received_at=received_at,
-        payload=payload,
-        remote_addr=remote_addr,
-        sdk_client=sdk_client,
-    )
+    event = context.event(UUID(hex=event_id), payload)
     return WholeEnvelope(Received(accepted=Accepted(events=(event,)), event_id=event.event_id), headers.get("dsn"))
 
 

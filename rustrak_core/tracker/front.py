@@ -22,7 +22,7 @@ from rustrak_core.jsontext import dumps
 from rustrak_core.page import LIMIT_MAX, EventQuery, IssueQuery, IssueSort, ListQuery, page_size, search_terms, walk
 from rustrak_core.ports import Recorded, Store
 from rustrak_core.project import Project, ProjectId, project_name, sentry_key
-from rustrak_core.receive import EnvelopeReceiver, Limits, Received, receive_store
+from rustrak_core.receive import Context, EnvelopeReceiver, Limits, Received, receive_store
 from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
 from rustrak_core.tracker.exceptions import exception_event
 from rustrak_core.tracker.intake import Ingested, record
@@ -107,12 +107,7 @@ class Tracker:
     ) -> Received:
         """Read an envelope without recording it, for a host with a queue of its own; see `ingest`."""
         receiver = EnvelopeReceiver(
-            project_id=ProjectId(project_id),
-            received_at=self.clock(),
-            limits=self._limits,
-            new_id=self._new_id,
-            remote_addr=remote_addr,
-            sdk_client=sdk_client,
+            self._context(ProjectId(project_id), remote_addr=remote_addr, sdk_client=sdk_client)
         )
         receiver.feed(envelope if isinstance(envelope, bytes) else envelope.serialize())
         return receiver.finish()
@@ -126,14 +121,7 @@ class Tracker:
             UnknownProjectError: there is no such project.
             StoreUnavailableError: nothing was kept, and trying again is safe.
         """
-        received = receive_store(
-            dumps(dict(event)),
-            project_id=self.project_id(project),
-            received_at=self.clock(),
-            limits=self._limits,
-            new_id=self._new_id,
-        )
-        return self._record(received)
+        return self._record(receive_store(dumps(dict(event)), self._context(self.project_id(project))))
 
     def capture_exception(self, error: BaseException, project: ProjectRef, **attributes: Any) -> Ingested:
         """Record an exception with its stack, and with those that it came from or groups.
@@ -156,6 +144,18 @@ class Tracker:
             StoreUnavailableError: the store cannot be reached; nothing was kept.
         """
         return record(self.store, self._digester, *accepted)
+
+    def _context(
+        self, project_id: ProjectId, *, remote_addr: str | None = None, sdk_client: str | None = None
+    ) -> Context:
+        return Context(
+            project_id=project_id,
+            received_at=self.clock(),
+            limits=self._limits,
+            new_id=self._new_id,
+            remote_addr=remote_addr,
+            sdk_client=sdk_client,
+        )
 
     def _record(self, received: Received) -> Ingested:
         return Ingested(event_id=received.event_id, recorded=tuple(self.record(received.accepted)))

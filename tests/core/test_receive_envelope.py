@@ -23,7 +23,7 @@ from rustrak_core.errors import (
     UnknownProjectError,
 )
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import EnvelopeReceiver, Limits, Received, refused
+from rustrak_core.receive import Context, EnvelopeReceiver, Limits, Received, refused
 
 ONE = ProjectId(1)
 NOW = datetime(2026, 11, 24, 5, 40, tzinfo=UTC)
@@ -35,12 +35,14 @@ NEW = UUID(int=7)
 
 def receiver(limits: Limits | None = None) -> EnvelopeReceiver:
     return EnvelopeReceiver(
-        project_id=ONE,
-        received_at=NOW,
-        limits=limits or Limits(),
-        new_id=lambda: NEW,
-        remote_addr="192.0.2.1",
-        sdk_client="test/1",
+        Context(
+            project_id=ONE,
+            received_at=NOW,
+            limits=limits or Limits(),
+            new_id=lambda: NEW,
+            remote_addr="192.0.2.1",
+            sdk_client="test/1",
+        )
     )
 
 

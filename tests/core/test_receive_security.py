@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rustrak_core.accepted import EventKind
 from rustrak_core.errors import MalformedEventError, TooLargeError
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import Limits, Received, receive_security
+from rustrak_core.receive import Context, Limits, Received, receive_security
 
 HINTS = (("release", "1.0"), ("environment", "production"))
 CSP = {"csp-report": {"document-uri": "https://example.org/", "violated-directive": "img-src"}}
@@ -27,12 +27,14 @@ def receive(body: Any, *, limits: Limits | None = None) -> Received:
     ids = iter(range(1, 1000))
     return receive_security(
         body if isinstance(body, bytes) else json.dumps(body).encode(),
-        project_id=ProjectId(1),
-        received_at=datetime(2026, 11, 24, tzinfo=UTC),
-        limits=limits or Limits(),
-        new_id=lambda: UUID(int=next(ids)),
-        remote_addr="192.0.2.1",
-        hints=HINTS,
+        Context(
+            project_id=ProjectId(1),
+            received_at=datetime(2026, 11, 24, tzinfo=UTC),
+            limits=limits or Limits(),
+            new_id=lambda: UUID(int=next(ids)),
+            remote_addr="192.0.2.1",
+            hints=HINTS,
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rustrak_core.accepted import EventKind, Outcome
 from rustrak_core.errors import MalformedEventError, TooLargeError
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import Limits, Received, receive_store
+from rustrak_core.receive import Context, Limits, Received, receive_store
 
 HEX = "0123456789abcdef0123456789abcdef"
 ID = UUID(HEX)
@@ -26,12 +26,14 @@ EVENT = b'{"event_id": "%s", "message": "it broke", "n": 1}' % HEX.encode()
 def receive(body: bytes, *, event_bytes: int = 1024 * 1024) -> Received:
     return receive_store(
         body,
-        project_id=ProjectId(1),
-        received_at=datetime(2026, 11, 24, tzinfo=UTC),
-        limits=Limits(event_bytes=event_bytes),
-        new_id=lambda: NEW,
-        remote_addr="192.0.2.1",
-        sdk_client="raven/6",
+        Context(
+            project_id=ProjectId(1),
+            received_at=datetime(2026, 11, 24, tzinfo=UTC),
+            limits=Limits(event_bytes=event_bytes),
+            new_id=lambda: NEW,
+            remote_addr="192.0.2.1",
+            sdk_client="raven/6",
+        ),
     )
 
 

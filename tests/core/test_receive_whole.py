@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rustrak_core.errors import RustrakError
 from rustrak_core.project import ProjectId
-from rustrak_core.receive import EnvelopeReceiver, Limits, Received, WholeEnvelope, receive_whole
+from rustrak_core.receive import Context, EnvelopeReceiver, Limits, Received, WholeEnvelope, receive_whole
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 HEX = "0123456789abcdef0123456789abcdef"
@@ -47,14 +47,8 @@ def bodies(draw: st.DrawFn) -> bytes:
     return b"\n".join([draw(headers), item + b"}" + draw(st.sampled_from([b"", b"\r"])), payload + draw(ends)])
 
 
-def whole(body: bytes, limits: Limits = LIMITS) -> WholeEnvelope | None:
-    return receive_whole(
-        body, project_id=ProjectId(1), received_at=NOW, limits=limits, remote_addr="192.0.2.1", sdk_client="test/1"
-    )
-
-
-def piecewise(body: bytes, limits: Limits = LIMITS) -> tuple[Received, object]:
-    receiver = EnvelopeReceiver(
+def context(limits: Limits) -> Context:
+    return Context(
         project_id=ProjectId(1),
         received_at=NOW,
         limits=limits,
@@ -62,6 +56,14 @@ def piecewise(body: bytes, limits: Limits = LIMITS) -> tuple[Received, object]:
         remote_addr="192.0.2.1",
         sdk_client="test/1",
     )
+
+
+def whole(body: bytes, limits: Limits = LIMITS) -> WholeEnvelope | None:
+    return receive_whole(body, context(limits))
+
+
+def piecewise(body: bytes, limits: Limits = LIMITS) -> tuple[Received, object]:
+    receiver = EnvelopeReceiver(context(limits))
     receiver.feed(body)
     received = receiver.finish()
     return received, receiver._reader.headers.get("dsn")  # type: ignore[union-attr]
