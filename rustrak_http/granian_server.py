@@ -26,9 +26,10 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from waitress.proxy_headers import proxy_headers_middleware
 
-from rustrak_http.connection import HARD_BODY_BYTES, PROXY_HEADERS
+from rustrak_http.connection import PROXY_HEADERS
 from rustrak_http.express import BODY_BYTES, HEADERS, Lane, Sender
 from rustrak_http.request_id import HEADER, request_id
+from rustrak_http.request_parser import HARD_BODY_BYTES
 from rustrak_http.server import BACKLOG, CONNECTIONS_DEFAULT, HEADER_BYTES, THREADS_DEFAULT, TRUSTED_HEADERS, WsgiApp
 
 _log = logging.getLogger("rustrak.http")

@@ -14,9 +14,11 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
 from rustrak_core.errors import ConfigurationError
-from rustrak_http.connection import HARD_BODY_BYTES, ROOM_EVERY_S, Listener, ThreadPool
 from rustrak_http.express import Lane
+from rustrak_http.listener import ROOM_EVERY_S, Listener
 from rustrak_http.loop import make_loop
+from rustrak_http.request_parser import HARD_BODY_BYTES
+from rustrak_http.thread_pool import ThreadPool
 
 WsgiApp = Callable[..., Iterable[bytes]]
 

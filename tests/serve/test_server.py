@@ -14,8 +14,8 @@ import pytest
 from rustrak_core.errors import ConfigurationError
 from rustrak_http import server as server_module
 from rustrak_http.cli.http import server_class as server_class_of
-from rustrak_http.connection import CHUNK_LINE_BYTES
 from rustrak_http.loop import EpollLoop, PollLoop
+from rustrak_http.request_parser import CHUNK_LINE_BYTES
 from rustrak_http.server import HEADER_BYTES, HttpServer, listen
 
 BODY_BYTES = 1000

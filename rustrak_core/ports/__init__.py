@@ -1,0 +1,53 @@
+"""What a store, a spool and a ring of keys must do, in the field's words.
+
+Every call of a store is one transaction: it happens whole, or raises and changes nothing. Calls are thread-safe, and
+safe among processes that share a database. What is returned are values. Times are aware UTC datetimes and keep their
+microseconds. A driver's errors never leave a backend: a database that cannot be reached is a `StoreUnavailableError`.
+`rustrak_storage.testing` says the same in tests.
+"""
+
+from rustrak_core.ports.keys import KeyRing
+from rustrak_core.ports.spool import (
+    Attempt,
+    EagerIntake,
+    Intake,
+    Spool,
+    SpooledBatch,
+    SpoolReader,
+    SpoolStats,
+    Stage,
+    Tried,
+)
+from rustrak_core.ports.store import (
+    CounterStore,
+    EventStore,
+    IssueStore,
+    Ledger,
+    Maintenance,
+    ProjectStore,
+    Recorded,
+    Store,
+    TokenStore,
+)
+
+__all__ = [
+    "Attempt",
+    "CounterStore",
+    "EagerIntake",
+    "EventStore",
+    "Intake",
+    "IssueStore",
+    "KeyRing",
+    "Ledger",
+    "Maintenance",
+    "ProjectStore",
+    "Recorded",
+    "Spool",
+    "SpoolReader",
+    "SpoolStats",
+    "SpooledBatch",
+    "Stage",
+    "Store",
+    "TokenStore",
+    "Tried",
+]
