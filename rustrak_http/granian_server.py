@@ -27,10 +27,10 @@ from granian.server.embed import Server
 from waitress.proxy_headers import proxy_headers_middleware
 
 from rustrak_http.connection import PROXY_HEADERS
-from rustrak_http.express import BODY_BYTES, HEADERS, Lane, Sender
+from rustrak_http.express import BODY_BYTES, HEADERS, Sender
 from rustrak_http.request_id import HEADER, request_id
 from rustrak_http.request_parser import HARD_BODY_BYTES
-from rustrak_http.server import BACKLOG, CONNECTIONS_DEFAULT, HEADER_BYTES, THREADS_DEFAULT, TRUSTED_HEADERS, WsgiApp
+from rustrak_http.server import BACKLOG, HEADER_BYTES, TRUSTED_HEADERS, ServerSettings, WsgiApp
 
 _log = logging.getLogger("rustrak.http")
 
@@ -51,40 +51,25 @@ Head = tuple[str, str, str, str | None, str | None, str | None]
 
 
 class GranianServer:
-    """A WSGI application on a listening socket; the same as `rustrak_http.server.HttpServer`, only quicker.
+    """A WSGI application on a listening socket, as `rustrak_http.server.HttpServer` is.
 
     Attributes:
         host, port: Where it listens.
     """
 
-    def __init__(
-        self,
-        app: WsgiApp,
-        sock: socket.socket,
-        *,
-        body_bytes: int,
-        threads: int = THREADS_DEFAULT,
-        connections: int = CONNECTIONS_DEFAULT,
-        trusted_proxy: str | None = None,
-        lane: Lane | None = None,
-        accepts_at_once: int = 64,
-    ) -> None:
-        """Put *app* on *sock*; the arguments are those of `HttpServer`, of which *accepts_at_once* is granian's own."""
-        del accepts_at_once
+    def __init__(self, app: WsgiApp, sock: socket.socket, settings: ServerSettings) -> None:
+        """Put *app* on *sock*, which is bound and listening; `run` serves it."""
         self.host, self.port = sock.getsockname()[:2]
         self._sock = sock
-        self._connections = connections
-        self._target = _Target(
-            proxy_headers_middleware(
-                app, trusted_proxy=trusted_proxy, trusted_proxy_count=1, trusted_proxy_headers=TRUSTED_HEADERS
+        self._connections = settings.connections
+        if settings.trusted_proxy:
+            app = proxy_headers_middleware(
+                app,
+                trusted_proxy=settings.trusted_proxy,
+                trusted_proxy_count=1,
+                trusted_proxy_headers=TRUSTED_HEADERS,
             )
-            if trusted_proxy
-            else app,
-            kept_body_bytes=body_bytes + 1,
-            threads=threads,
-            keep_proxy_headers=bool(trusted_proxy),
-            lane=None if trusted_proxy else lane,
-        )
+        self._target = _Target(app, settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
         self._server: _OnSocket | None = None
@@ -154,14 +139,12 @@ class _OnSocket(Server):
 class _Target:
     """What granian calls for each request: RSGI."""
 
-    def __init__(
-        self, app: WsgiApp, *, kept_body_bytes: int, threads: int, keep_proxy_headers: bool, lane: Lane | None
-    ) -> None:
+    def __init__(self, app: WsgiApp, settings: ServerSettings) -> None:
         self._app = app
-        self._kept_body_bytes = kept_body_bytes
-        self._keep_proxy_headers = keep_proxy_headers
-        self._lane = lane
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="http")
+        self._kept_body_bytes = settings.body_bytes + 1
+        self._keep_proxy_headers = bool(settings.trusted_proxy)
+        self._lane = settings.usable_lane
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="http")
         self._senders: dict[Head, Sender | None] = {}
         self._answers: deque[tuple[asyncio.Future[bytes | None], bytes | None]] = deque()
         self._told = False

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import attrs
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 
@@ -35,6 +36,35 @@ _IDLE_GRACE_S = 0.2
 _TAKEN_WAIT_S = 2.0
 
 
+@attrs.frozen(kw_only=True)
+class ServerSettings:
+    """What an HTTP server is asked for.
+
+    Attributes:
+        body_bytes: The application's limit. A longer body is read to its end, but only one byte more than the limit is
+            kept, so that the application can say 413 and a client that still sends gets to read it.
+        threads: How many requests are worked on at once.
+        connections: How many connections are open at once; more wait in the backlog, and for their sake idle ones are
+            closed, as are those whose request comes in too slowly. (granian has its own rules.)
+        trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
+        lane: Takes plain envelopes in, past the application. Not used behind a proxy.
+        accepts_at_once: How many connections are accepted at a time; few where processes share the socket, so that each
+            gets its part. (granian decides by itself.)
+    """
+
+    body_bytes: int
+    threads: int = THREADS_DEFAULT
+    connections: int = CONNECTIONS_DEFAULT
+    trusted_proxy: str | None = None
+    lane: Lane | None = None
+    accepts_at_once: int = 64
+
+    @property
+    def usable_lane(self) -> Lane | None:
+        """The express lane, where it may be used: it does not know what a proxy says of its clients."""
+        return None if self.trusted_proxy else self.lane
+
+
 class HttpServer:
     """A WSGI application on a listening socket.
 
@@ -42,50 +72,25 @@ class HttpServer:
         host, port: Where it listens; the real port where 0 was asked for.
     """
 
-    def __init__(
-        self,
-        app: WsgiApp,
-        sock: socket.socket,
-        *,
-        body_bytes: int,
-        threads: int = THREADS_DEFAULT,
-        connections: int = CONNECTIONS_DEFAULT,
-        trusted_proxy: str | None = None,
-        lane: Lane | None = None,
-        accepts_at_once: int = 64,
-    ) -> None:
-        """Put *app* on *sock*, which is bound and listening; `run` serves it.
-
-        Args:
-            app: What answers.
-            sock: Where requests come in; see `listen`.
-            body_bytes: The application's limit. A longer body is read to its end, but only one byte more than the limit
-                is kept, so that the application can say 413 and a client that still sends gets to read it.
-            threads: How many requests are worked on at once.
-            connections: How many connections are open at once; more wait in the backlog, and for their sake idle ones
-                are closed, as are those whose request comes in too slowly.
-            trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
-            lane: Takes plain envelopes in, past the application. Not used behind a proxy.
-            accepts_at_once: How many connections are accepted at a time; few where processes share the socket, so that
-                each gets its part.
-        """
+    def __init__(self, app: WsgiApp, sock: socket.socket, settings: ServerSettings) -> None:
+        """Put *app* on *sock*, which is bound and listening (see `listen`); `run` serves it."""
         self.host, self.port = sock.getsockname()[:2]
         self._map: dict[int, Any] = {}
-        self._pool = ThreadPool(threads)
+        self._pool = ThreadPool(settings.threads)
         self._listener = Listener(
             app,
             self._map,
             True,  # noqa: FBT003 - waitress has no other way
             sock,
             dispatcher=self._pool,
-            adj=_adjustments(connections=connections, trusted_proxy=trusted_proxy),
+            adj=_adjustments(connections=settings.connections, trusted_proxy=settings.trusted_proxy),
             bind_socket=False,
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
-            lane=None if trusted_proxy else lane,
+            lane=settings.usable_lane,
         )
-        self._listener.accepts_at_once = accepts_at_once
-        self._listener.kept_body_bytes = body_bytes + 1
-        self._listener.trusts_proxy = bool(trusted_proxy)
+        self._listener.accepts_at_once = settings.accepts_at_once
+        self._listener.kept_body_bytes = settings.body_bytes + 1
+        self._listener.trusts_proxy = bool(settings.trusted_proxy)
         self._listener.loop = self._loop = make_loop(self._listener, self._map)
 
     def run(self, *, grace_s: float = 5.0, beat: Callable[[], None] = lambda: None) -> None:

@@ -18,7 +18,7 @@ from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place, open_configured_store
 from rustrak_http.express import ExpressLane, Lane
 from rustrak_http.metered import MeteredApp, MeteredLane
-from rustrak_http.server import HttpServer
+from rustrak_http.server import HttpServer, ServerSettings
 from rustrak_http.supervisor import Life
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ def serve_http(
         app = MeteredApp(app, meter.tallies, life.slot, figures=figures if meter.on_same_port else None)
         lane = MeteredLane(lane, meter.tallies, life.slot)
         answering = meter.answering(figures)
-    server = server_class(server_name)(
-        app,
-        sock,
+    settings = ServerSettings(
         body_bytes=max(limits.body_bytes, _MIB),
         threads=threads,
         connections=connections,
@@ -98,6 +96,7 @@ def serve_http(
         lane=lane,
         accepts_at_once=64 if processes == 1 else 1,
     )
+    server = server_class(server_name)(app, sock, settings)
     life.when_over(server.stop)
     settle_memory()
     with (

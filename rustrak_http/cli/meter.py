@@ -15,7 +15,7 @@ from rustrak_http.cli.options import Place
 from rustrak_http.metered import MetricsApp
 from rustrak_http.metrics import Child, Metrics, QuarantineFigures, Sources
 from rustrak_http.processes import usage
-from rustrak_http.server import HttpServer
+from rustrak_http.server import HttpServer, ServerSettings
 from rustrak_http.tallies import Tallies
 
 _CONNECTIONS = 20
@@ -73,9 +73,8 @@ class Meter:
         if self.sock is None:
             yield
             return
-        server = HttpServer(
-            MetricsApp(figures), self.sock, body_bytes=0, threads=1, connections=_CONNECTIONS, accepts_at_once=1
-        )
+        settings = ServerSettings(body_bytes=0, threads=1, connections=_CONNECTIONS, accepts_at_once=1)
+        server = HttpServer(MetricsApp(figures), self.sock, settings)
         thread = threading.Thread(target=server.run, kwargs={"grace_s": 1.0}, name="metrics", daemon=True)
         thread.start()
         try:

@@ -81,7 +81,7 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
     default="waitress",
     show_default=True,
     type=click.Choice(["waitress", "granian"]),
-    help="HTTP server; granian, with rustrak[fast], is the quicker.",
+    help="HTTP server; granian, whose HTTP is Rust, comes with rustrak[fast].",
 )
 @option(
     "--processes",

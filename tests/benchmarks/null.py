@@ -14,7 +14,7 @@ from rustrak_core.project import ProjectId
 from rustrak_http.board import Board
 from rustrak_http.cli.http import server_class
 from rustrak_http.express import Answered, Lane, Sender
-from rustrak_http.server import listen
+from rustrak_http.server import ServerSettings, listen
 from rustrak_http.supervisor import Life, Role, Supervisor
 
 _BODY = b'{"id":"0123456789abcdef0123456789abcdef"}'
@@ -51,7 +51,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
 
 def _serve(name: str, sock: socket.socket, processes: int, life: Life) -> int:
     accepts = 64 if processes == 1 else 1
-    server = server_class(name)(app, sock, body_bytes=1 << 20, lane=NullLane(), accepts_at_once=accepts)
+    server = server_class(name)(app, sock, ServerSettings(body_bytes=1 << 20, lane=NullLane(), accepts_at_once=accepts))
     life.when_over(server.stop)
     server.run(beat=life.beat)
     return 0

@@ -21,7 +21,7 @@ from rustrak_core.token import token_hash
 from rustrak_http.app import create_app
 from rustrak_http.cli.http import server_class
 from rustrak_http.express import ExpressLane
-from rustrak_http.server import listen
+from rustrak_http.server import ServerSettings, listen
 from rustrak_http.worker import DigestWorker
 from rustrak_storage.factory import open_store
 from rustrak_storage.keys import StoredKeyRing
@@ -73,7 +73,9 @@ def _answer(response: HTTPResponse) -> Answer:
 
 @contextmanager
 def _serving(app: Any, *, server: str = "waitress", lane: ExpressLane | None = None) -> Iterator[int]:
-    serving = server_class(server)(app, listen("127.0.0.1", 0), body_bytes=20 << 20, threads=4, lane=lane)
+    serving = server_class(server)(
+        app, listen("127.0.0.1", 0), ServerSettings(body_bytes=20 << 20, threads=4, lane=lane)
+    )
     thread = threading.Thread(target=serving.run)
     thread.start()
     try:

@@ -21,7 +21,7 @@ from rustrak_http.app import create_app
 from rustrak_http.cli.http import server_class as server_class_of
 from rustrak_http.express import ExpressLane
 from rustrak_http.loop import EpollLoop, PollLoop
-from rustrak_http.server import HttpServer, listen
+from rustrak_http.server import HttpServer, ServerSettings, listen
 from rustrak_storage.factory import open_store
 from rustrak_storage.keys import StoredKeyRing
 from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader
@@ -70,9 +70,8 @@ class Served:
             new_id=new_uuid,
             admission=Admission(None),
         )
-        self.server = server_class(
-            self.app, listen("127.0.0.1", 0), body_bytes=20 << 20, threads=4, lane=self.lane if express else None
-        )
+        settings = ServerSettings(body_bytes=20 << 20, threads=4, lane=self.lane if express else None)
+        self.server = server_class(self.app, listen("127.0.0.1", 0), settings)
         self.thread = threading.Thread(target=self.server.run, kwargs={"grace_s": 5.0})
         self.thread.start()
         keys.key_of(self.project.id)

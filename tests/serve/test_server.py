@@ -16,7 +16,7 @@ from rustrak_http import server as server_module
 from rustrak_http.cli.http import server_class as server_class_of
 from rustrak_http.loop import EpollLoop, PollLoop
 from rustrak_http.request_parser import CHUNK_LINE_BYTES
-from rustrak_http.server import HEADER_BYTES, HttpServer, listen
+from rustrak_http.server import HEADER_BYTES, HttpServer, ServerSettings, listen
 
 BODY_BYTES = 1000
 LOOPS = [
@@ -50,9 +50,8 @@ class Running:
 
     def __init__(self, server_class: Any = HttpServer, **settings: Any) -> None:
         self.app = App()
-        self.server = server_class(
-            self.app, listen("127.0.0.1", 0), **{"body_bytes": BODY_BYTES, "threads": 4, **settings}
-        )
+        asked: dict[str, Any] = {"body_bytes": BODY_BYTES, "threads": 4, **settings}
+        self.server = server_class(self.app, listen("127.0.0.1", 0), ServerSettings(**asked))
         self.thread = threading.Thread(target=self.server.run, kwargs={"grace_s": 5.0})
         self.thread.start()
 
