@@ -330,6 +330,7 @@ class TestRehearsal:
         house.rehearsal = Rehearsal(stuck_s=10, digesting=house._digest)
         return house
 
+    @pytest.mark.slow
     def test_a_flood_of_poison_costs_one_crash(self, house: House) -> None:
         """However many follow the first, they end copies of the worker only; each is tried three times, as ever."""
         house.poison = set(range(2, 100, 3))
@@ -348,6 +349,7 @@ class TestRehearsal:
         house.work()
         assert (house.crashes, house.counted(Outcome.STORED), house.counted(Outcome.QUARANTINED)) == (0, 0, 1)
 
+    @pytest.mark.slow
     def test_a_slow_batch_is_not_stuck(self, house: House) -> None:
         """Each event has its time: a batch of many that takes longer is digested."""
         real = house._digest

@@ -57,6 +57,7 @@ def settled(served: Served, sent: int) -> Counter[str]:
     return ledger.totals(rows(served))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["waitress", "granian"])
 def test_the_sum_holds_over_processes(tmp_path: Path, server: str) -> None:
     """Refusals that each process counts, quotas that they share, a full disk after a start anew: nothing is missing."""

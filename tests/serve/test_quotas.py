@@ -4,9 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.serve.support import Served, new_ids
 
 
+@pytest.mark.slow
 def test_processes_accept_exactly_what_an_hour_allows(tmp_path: Path) -> None:
     """Two processes, an express lane and a long way each: 200 as often as the quota says, and the sum holds."""
     with Served(tmp_path / "data", "--processes", "2", "--quota-project-hour", "error=60") as served:

@@ -195,6 +195,7 @@ def test_starts_again_what_was_killed(start: Callable[..., Parent]) -> None:
     assert len(parent.told("over", "last")) == 1
 
 
+@pytest.mark.slow
 def test_kills_and_starts_again_what_falls_silent(start: Callable[..., Parent]) -> None:
     """A child that gives no sign of life is stuck: it is killed, that is said, and another is started; others live."""
     parent = start("hanging", "beating")
@@ -206,6 +207,7 @@ def test_kills_and_starts_again_what_falls_silent(start: Callable[..., Parent]) 
     os.kill(parent.told("up", "hanging")[-1]["pid"], signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_pause_of_all_is_no_silence(start: Callable[..., Parent]) -> None:
     """After Ctrl-Z and a while, children that seem silent to their parent get time to show that they live."""
     parent = start("beating")
