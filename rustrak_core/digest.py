@@ -6,7 +6,7 @@ from typing import Any
 from rustrak_core import grouping
 from rustrak_core.accepted import AcceptedEvent, Count, EventKind, Outcome
 from rustrak_core.columns import digested_of
-from rustrak_core.digested import Digested
+from rustrak_core.digested import Digested, GroupingKey
 from rustrak_core.errors import MalformedEventError, MalformedJsonError
 from rustrak_core.event.attributes import attribute
 from rustrak_core.event.csp import event_from_report
@@ -23,14 +23,19 @@ from rustrak_core.jsontext import loads_lenient
 _CULPRIT_MAX = 200
 
 
-def digest(event: AcceptedEvent, *, former: Sequence[str] = ()) -> Digested:
+def digest(
+    event: AcceptedEvent, *, rules: grouping.Rules | None = None, former: Sequence[str] = (), later: Sequence[str] = ()
+) -> Digested:
     """Return what is to be recorded of *event*.
 
     It is pure, and a hostile payload costs no more than the fields that cannot be read. Of an event that was shed, it
     is what was digested before.
 
     Args:
-        former: Mechanisms of old by which its project has live issues, the oldest first.
+        event: What was accepted.
+        rules: Its project's own.
+        former, later: Other mechanisms by which its project has live issues, in the order in which it came to use them:
+            those before the mechanism of *rules*, and those after it.
 
     Raises:
         MalformedEventError: its bytes are no JSON object, so that it is no event (SDK.md, section 6: "it must not
@@ -41,7 +46,15 @@ def digest(event: AcceptedEvent, *, former: Sequence[str] = ()) -> Digested:
     payload = read_payload(event.payload, event.kind, event.hints)
     if payload is None:
         raise MalformedEventError("the payload is not a JSON object")
-    return _digest(event, payload, former)
+    title = title_of(payload, event.kind)
+    subject = grouping.Subject(payload, title, grouping.transaction_of(payload))
+    return _digest(
+        event,
+        subject,
+        keys=grouping.keys(subject, rules),
+        former=grouping.keys_by(subject, former, rules) if former else (),
+        later=grouping.keys_by(subject, later, rules) if later else (),
+    )
 
 
 def digest_all(
@@ -75,22 +88,19 @@ def read_payload(
     return event_from_report(value, dict(hints)) if kind == EventKind.CSP else value
 
 
-def _digest(event: AcceptedEvent, payload: Mapping[str, Any], former: Sequence[str]) -> Digested:
-    title = title_of(payload, event.kind)
-    transaction = grouping.transaction_of(payload)
-    subject = grouping.Subject(payload, title, transaction)
+def _digest(event: AcceptedEvent, subject: grouping.Subject, **keys: tuple[GroupingKey, ...]) -> Digested:
+    payload, title = subject.payload, subject.title
     sent_level, sent_environment = payload.get("level"), payload.get("environment")
     return Digested(
         project_id=event.project_id,
         event_id=event.event_id,
         received_at=event.received_at,
         timestamp=event_time(payload.get("timestamp"), event.received_at),
-        keys=grouping.keys(subject),
-        former=grouping.former_keys(subject, former) if former else (),
+        **keys,
         kind=event.kind,
         type=title.type,
         message=title.message,
-        culprit=transaction or _culprit(payload, title),
+        culprit=subject.transaction or _culprit(payload, title),
         level=(sent_level is not None and level(sent_level)) or DEFAULT_LEVEL,
         platform=platform(payload.get("platform")),
         environment=environment(environment_tag(payload) if sent_environment is None else sent_environment),

@@ -53,7 +53,9 @@ class Digested:
     Attributes:
         timestamp: Event time, at most 60 s after *received_at* (API.md, Conventions).
         keys: In order of preference; the first one that is known names the issue, and all of them then lead to it.
-        former: Keys by mechanisms of old, asked before *keys*; they lead to no issue that they did not lead to already.
+        former, later: Keys by mechanisms that the project used before the one of *keys*, or came to use after it, and
+            that still lead to issues. They are asked before and after *keys*, and lead to no issue that they did not
+            lead to already.
         type: At most 256 characters, never empty. message: At most 8192. culprit: At most 200.
         level: fatal, error, warning, info or debug.
         environment: At most 64 characters. release: At most 200.
@@ -67,6 +69,7 @@ class Digested:
     timestamp: datetime = attrs.field(validator=utc)
     keys: tuple[GroupingKey, ...]
     former: tuple[GroupingKey, ...] = ()
+    later: tuple[GroupingKey, ...] = ()
     kind: str
     type: str
     message: str
@@ -81,6 +84,11 @@ class Digested:
     sdk_client: str | None = None
     hints: tuple[tuple[str, str], ...] = ()
     payload: bytes | None = attrs.field(repr=False)
+
+    @property
+    def asked(self) -> tuple[GroupingKey, ...]:
+        """All keys, in the order in which they are asked for an issue."""
+        return (*self.former, *self.keys, *self.later) if self.former or self.later else self.keys
 
     def facets(self) -> Iterator[tuple[str, str]]:
         """Yield what lists filter by, as (key, value): ``level``, ``environment``, ``release`` and ``tag:KEY``."""

@@ -36,11 +36,12 @@ def user_to_json(user: User | None) -> dict[str, str | None] | None:
     return {"id": user.id, "email": user.email, "username": user.username, "ip_address": user.ip_address}
 
 
-def event_to_json(stored: StoredEvent) -> dict[str, Any]:
+def event_to_json(stored: StoredEvent, rules: grouping.Rules | None = None) -> dict[str, Any]:
     """Return an event whole: its payload in one form (`rustrak_core.event.one_form`), and what we know of it beside.
 
     The result is JSON as it stands (`rustrak_core.jsontext.clean`). What could not be read, or not be shown as it was
     sent, is listed in ``errors``. Where the payload was shed, ``payload`` is null and the columns are all there is.
+    *rules* are the project's, as they are now, for ``grouping``.
     """
     problems = Problems()
     payload = None if stored.payload is None else _read(stored, stored.payload, problems)
@@ -56,17 +57,22 @@ def event_to_json(stored: StoredEvent) -> dict[str, Any]:
     cleaned, changes = clean({**own, **shown, **own})
     for change in changes:
         problems.add(change.path, change.reason)
-    cleaned["grouping"] = _explain(stored, payload).to_json()
+    cleaned["grouping"] = _explain(stored, payload, rules).to_json()
     cleaned["errors"] = [*_sent_errors(cleaned, problems), *problems.entries]
     if stored.payload is None:
         cleaned["payload"] = None
     return cleaned
 
 
-def _explain(stored: StoredEvent, payload: dict[str, Any] | None) -> grouping.Explanation:
+def explain_event(stored: StoredEvent, rules: grouping.Rules | None = None) -> grouping.Explanation:
+    """Return why an event is in its issue; *rules* are its project's, as they are now."""
+    return _explain(stored, None if stored.payload is None else _read(stored, stored.payload, Problems()), rules)
+
+
+def _explain(stored: StoredEvent, payload: dict[str, Any] | None, rules: grouping.Rules | None) -> grouping.Explanation:
     if stored.payload is None:
         return grouping.Explanation(key=stored.key, summary="The payload was shed, and the reasons with it.")
-    return grouping.explain(payload or {}, stored.key, kind=stored.kind)
+    return grouping.explain(payload or {}, stored.key, kind=stored.kind, rules=rules)
 
 
 def _read(stored: StoredEvent, payload: bytes, problems: Problems) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from rustrak_core.ports import Intake, KeyRing, Spool, Store
 from rustrak_core.quota import QuotaKeeper
 from rustrak_core.receive import Admission, Limits
 from rustrak_core.tracker import DirectIntake
+from rustrak_core.tracker.mechanisms import Digester
 from rustrak_http import errors
 from rustrak_http.base_url import BaseUrl
 from rustrak_http.gate import TokenGate
@@ -26,6 +27,7 @@ from rustrak_http.resources.issues import IssueResource, ProjectIssuesResource
 from rustrak_http.resources.projects import ProjectResource, ProjectsResource
 from rustrak_http.resources.stats import StatsResource
 from rustrak_http.resources.tokens import TokenResource, TokensResource
+from rustrak_http.rules_log import log_unreadable_rules
 
 App = falcon.App[falcon.Request, falcon.Response]
 
@@ -64,7 +66,8 @@ def create_app(
     base_url = BaseUrl(public_url)
     listing = Listing(base_url)
     ring = StoreKeyRing(store) if keys is None else keys
-    intake: Intake = DirectIntake(store) if spool is None else spool
+    digester = Digester(store, unreadable=log_unreadable_rules)
+    intake: Intake = DirectIntake(store, digester=digester) if spool is None else spool
     app: App = falcon.App(middleware=[Front(TokenGate(store, clock=clock))])
     app.req_options.strip_url_path_trailing_slash = True
     errors.install(app)

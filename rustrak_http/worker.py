@@ -24,6 +24,7 @@ from rustrak_core.tracker.mechanisms import Digester
 from rustrak_http.lane import Lane
 from rustrak_http.quarantine import quarantined, undigested
 from rustrak_http.rehearsal import Rehearsal
+from rustrak_http.rules_log import log_unreadable_rules
 
 _logger = logging.getLogger("rustrak.worker")
 
@@ -89,7 +90,7 @@ class DigestWorker:
         self._rehearsal = rehearsal
         self._clock = clock
         self._monotonic = monotonic
-        self._digest = digesting or Digester(store).digest
+        self._digest = digesting or Digester(store, unreadable=log_unreadable_rules).digest
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._lanes: dict[str, Lane] = {}

@@ -180,8 +180,8 @@ class Batch:
         return _Decision(outcome=outcome, issue=issue, is_new=is_new, reopened=reopened)
 
     def _find(self, event: Filed) -> tuple[IssueRow | None, tuple[bytes, str]]:
-        """Return the issue of the first key that is known, former ones first, and that key; else None and its own."""
-        for value, mechanism in (*event.former, *event.keys) if event.former else event.keys:
+        """Return the issue of the first key that is known, in the order asked, and that key; else None and its own."""
+        for value, mechanism in event.asked:
             issue = self.keys.get((event.project_id, value, mechanism))
             if issue is not None:
                 return issue, (value, mechanism)

@@ -6,11 +6,12 @@ received after its issue was resolved reopens it (API.md, Issues).
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from datetime import datetime
 
 import attrs
 
-from rustrak_core.digested import Digested
+from rustrak_core.digested import Digested, GroupingKey
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId, reopens
 from rustrak_core.project import ProjectId
 from rustrak_core.times import from_micros, to_micros
@@ -151,7 +152,7 @@ class Filed:
     environment: str | None
     release: str | None
     keys: tuple[tuple[bytes, str], ...]
-    former: tuple[tuple[bytes, str], ...]
+    asked: tuple[tuple[bytes, str], ...]
     user: bytes | None
 
     @property
@@ -185,6 +186,7 @@ def filed(event: Digested) -> Filed:
     timestamp, received_at = to_micros(event.timestamp), to_micros(event.received_at)
     event_id = event.event_id.bytes
     identity = event.user.identity if event.user is not None else None
+    keys = _columns(event.keys)
     return Filed(
         source=event,
         project_id=event.project_id,
@@ -199,10 +201,14 @@ def filed(event: Digested) -> Filed:
         platform=clean(event.platform, 64),
         environment=clean_or_none(event.environment, 64),
         release=clean_or_none(event.release, 200),
-        keys=tuple((bytes.fromhex(key.value), key.mechanism) for key in event.keys),
-        former=tuple((bytes.fromhex(key.value), key.mechanism) for key in event.former),
+        keys=keys,
+        asked=_columns(event.asked) if event.former or event.later else keys,
         user=None if identity is None else user_hash(identity),
     )
+
+
+def _columns(keys: Iterable[GroupingKey]) -> tuple[tuple[bytes, str], ...]:
+    return tuple((bytes.fromhex(key.value), key.mechanism) for key in keys)
 
 
 def short_id(slug: str, number: int) -> ShortId:

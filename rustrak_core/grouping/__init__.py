@@ -30,6 +30,7 @@ from rustrak_core.grouping.mechanisms import DEFAULT_MECHANISM, MECHANISMS, Mech
 from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject, hash_parts, transaction_of
 from rustrak_core.grouping.rule import Rule
 from rustrak_core.grouping.rules import Rules
+from rustrak_core.grouping.settings import Settings, settings_of, with_mechanism
 
 __all__ = [
     "DEFAULT_MECHANISM",
@@ -43,13 +44,16 @@ __all__ = [
     "Part",
     "Rule",
     "Rules",
+    "Settings",
     "Subject",
     "explain",
-    "former_keys",
-    "former_mechanisms",
     "key",
     "keys",
+    "keys_by",
+    "mechanisms_in",
+    "settings_of",
     "transaction_of",
+    "with_mechanism",
 ]
 
 _NOTE_MAX = 500
@@ -95,18 +99,18 @@ def keys(subject: Subject, rules: Rules | None = None) -> tuple[GroupingKey, ...
     return (GroupingKey(mechanism=decided.name, value=hash_parts(decided.name, decided.parts)),)
 
 
-def former_keys(subject: Subject, mechanisms: Sequence[str], rules: Rules | None = None) -> tuple[GroupingKey, ...]:
-    """Return the keys that *mechanisms* of old give an event, in their order, as far as they differ from its own."""
+def keys_by(subject: Subject, mechanisms: Sequence[str], rules: Rules | None = None) -> tuple[GroupingKey, ...]:
+    """Return the keys that other *mechanisms* give an event, in their order, as far as they differ from its own."""
     rules = rules or _DEFAULT_RULES
     own = keys(subject, rules)
-    former = (keys(subject, attrs.evolve(rules, mechanism=name))[0] for name in mechanisms)
-    return tuple(key for key in dict.fromkeys(former) if key not in own)
+    others = (keys(subject, attrs.evolve(rules, mechanism=name))[0] for name in mechanisms)
+    return tuple(key for key in dict.fromkeys(others) if key not in own)
 
 
-def former_mechanisms(used: Iterable[str], rules: Rules | None = None) -> tuple[str, ...]:
-    """Return which mechanisms beside that of *rules* are among *used*, the names in grouping keys; the oldest first."""
-    bases = {name.rpartition(":")[2] for name in used}
-    return tuple(name for name in MECHANISMS if name in bases and name != (rules or _DEFAULT_RULES).mechanism)
+def mechanisms_in(names: Iterable[str]) -> tuple[str, ...]:
+    """Return which mechanisms are among *names*, as grouping keys have them, the oldest first."""
+    bases = {name.rpartition(":")[2] for name in names}
+    return tuple(name for name in MECHANISMS if name in bases)
 
 
 def explain(
@@ -122,21 +126,33 @@ def explain(
         payload: The event as sent.
         filed: The key by which it was filed; by default the one that it gets now.
         kind: How it came.
-        rules: What the project's rules were.
+        rules: The project's, as they are now; where the event was filed by others, the explanation says so.
     """
     rules = rules or _DEFAULT_RULES
-    filed = filed or key(payload, rules, kind=kind)
+    subject = Subject.of(payload, kind)
+    if filed is None:
+        return _explain(subject, rules)
+    then = _rules_then(filed, rules)
+    if then is None:
+        return Explanation(key=filed, summary="This version does not know the mechanism by which the event was filed.")
+    explained = _explain(subject, then)
+    if explained.key == filed:
+        return explained
+    today = f"By the project's rules of today, its key would be {keys(subject, rules)[0]}."
+    if then.rules:
+        explained = _explain(subject, attrs.evolve(then, rules=()))
+        if explained.key == filed:
+            return attrs.evolve(explained, note=f"The project's rules have changed since it was filed. {today}")
+    gone = "With the project's rules of today, its payload no longer gives the key by which it was filed"
+    return Explanation(key=filed, summary=f"{gone}: they have changed since.", note=today)
+
+
+def _rules_then(filed: GroupingKey, rules: Rules) -> Rules | None:
+    """Return *rules* with the mechanism by which an event was *filed*; None where this version does not know that."""
     base = filed.mechanism.rpartition(":")[2]
-    if base != FINGERPRINT_MECHANISM:
-        if base not in MECHANISMS:
-            return Explanation(
-                key=filed, summary="This version does not know the mechanism by which the event was filed."
-            )
-        rules = attrs.evolve(rules, mechanism=base)
-    explained = _explain(Subject.of(payload, kind), rules)
-    if explained.key != filed:
-        return Explanation(key=filed, summary="The payload no longer gives the key by which the event was filed.")
-    return explained
+    if base == FINGERPRINT_MECHANISM:
+        return rules
+    return attrs.evolve(rules, mechanism=base) if base in MECHANISMS else None
 
 
 @attrs.frozen

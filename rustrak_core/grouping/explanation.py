@@ -22,6 +22,7 @@ class Explanation:
         decided_by: ``mechanism``, ``fingerprint`` (the SDK's) or ``rule`` (the project's); empty where it cannot tell.
         ignored: What was looked at and did not decide, with reasons.
         rules: The project's rules that took part, in words.
+        note: What else there is to say, as that the rules have changed since; ``""`` for nothing.
     """
 
     key: GroupingKey
@@ -30,6 +31,7 @@ class Explanation:
     decided_by: str = ""
     ignored: Sequence[Ignored] = ()
     rules: Sequence[str] = ()
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as the API shows it."""
@@ -42,6 +44,7 @@ class Explanation:
             "decided_by": self.decided_by,
             "ignored": [attrs.asdict(each) for each in self.ignored],
             "rules": list(self.rules),
+            "note": self.note or None,
         }
 
     def __str__(self) -> str:
@@ -51,6 +54,8 @@ class Explanation:
         """Yield the explanation in words, a line each."""
         yield f"{self.key}"
         yield self.summary
+        if self.note:
+            yield self.note
         for part in self.parts:
             yield f"  {part.name}: {_short(part.value)}   <- {part.source}"
         for rule in self.rules:

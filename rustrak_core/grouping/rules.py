@@ -23,11 +23,13 @@ class Rules:
 
     Attributes:
         mechanism: The name of one of `MECHANISMS`.
+        pinned: Whether the project named it, rather than to follow the default.
         rules: The project's own rules, in order. The first that matches and sets a fingerprint decides, also over the
             SDK's; the first that matches a frame decides whose it is; all that match mask.
     """
 
     mechanism: str = attrs.field(default=DEFAULT_MECHANISM, validator=attrs.validators.in_(MECHANISMS))
+    pinned: bool = False
     rules: tuple[Rule, ...] = ()
 
     @classmethod
@@ -38,7 +40,7 @@ class Rules:
             MalformedRulesError: it is no TOML, or something in it is no rule; it names the line.
         """
         mechanism, rules = read_rules(text)
-        return cls(mechanism=mechanism, rules=rules)
+        return cls(mechanism=mechanism or DEFAULT_MECHANISM, pinned=mechanism is not None, rules=rules)
 
     def apply(self, subject: Subject) -> "Applied":
         """Return what the rules say of *subject*."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rustrak_core.errors import MalformedRulesError
 from rustrak_core.grouping.fingerprint import VARIABLES, variable_of
 from rustrak_core.grouping.lines import line_of, lines_of_tables
-from rustrak_core.grouping.mechanisms import DEFAULT_MECHANISM, MECHANISMS
+from rustrak_core.grouping.mechanisms import MECHANISMS
 from rustrak_core.grouping.rule import Matches, Rule
 
 FILE_MAX_BYTES: Final = 65_536
@@ -23,13 +23,17 @@ _ACTIONS: Final = ("fingerprint", "in_app", "mask")
 _KNOWN: Final = frozenset((*_OF_EVENT, *_OF_FRAME, *_ACTIONS, "tags"))
 
 
-def read_rules(text: str) -> tuple[str, tuple[Rule, ...]]:
-    """Return the mechanism and the rules that the TOML document *text* holds.
+def read_rules(text: str) -> tuple[str | None, tuple[Rule, ...]]:
+    """Return the mechanism, None where none is named, and the rules that the TOML document *text* holds.
 
     Raises:
         MalformedRulesError: it is no TOML, or something in it is no rule; it names the line.
     """
-    if len(text.encode(errors="replace")) > FILE_MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as e:
+        raise MalformedRulesError("a lone surrogate is no character", line=text.count("\n", 0, e.start) + 1) from None
+    if size > FILE_MAX_BYTES:
         raise MalformedRulesError(f"longer than {FILE_MAX_BYTES:,} bytes", line=1)
     try:
         document = tomllib.loads(text)
@@ -56,12 +60,12 @@ class _Reader:
     def _refuse(self, reason: str, *path: str | int) -> MalformedRulesError:
         return MalformedRulesError(reason, line=line_of(self._text, path))
 
-    def mechanism(self) -> str:
+    def mechanism(self) -> str | None:
         for name in self._document:
             if name not in {"mechanism", "rule"}:
                 raise self._refuse(f"`{name}` is unknown; there are `mechanism` and `[[rule]]`", name)
-        mechanism = self._document.get("mechanism", DEFAULT_MECHANISM)
-        if not isinstance(mechanism, str) or mechanism not in MECHANISMS:
+        mechanism = self._document.get("mechanism")
+        if mechanism is not None and (not isinstance(mechanism, str) or mechanism not in MECHANISMS):
             raise self._refuse(f"`mechanism` is one of {', '.join(MECHANISMS)}", "mechanism")
         return mechanism
 

@@ -6,6 +6,7 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 `rustrak_storage.testing` says the same in tests.
 """
 
+from rustrak_core.ports.grouping import GroupingStore, ProjectGrouping
 from rustrak_core.ports.keys import KeyRing
 from rustrak_core.ports.spool import (
     Attempt,
@@ -35,11 +36,13 @@ __all__ = [
     "CounterStore",
     "EagerIntake",
     "EventStore",
+    "GroupingStore",
     "Intake",
     "IssueStore",
     "KeyRing",
     "Ledger",
     "Maintenance",
+    "ProjectGrouping",
     "ProjectStore",
     "Recorded",
     "Spool",

@@ -11,6 +11,7 @@ from rustrak_core.accepted import Count, Outcome, SpoolAdvance, SpoolPosition
 from rustrak_core.digested import Digested, EventSummary, StoredEvent
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery, Page
+from rustrak_core.ports.grouping import GroupingStore
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.token import Token, TokenId
 
@@ -123,8 +124,8 @@ class IssueStore(Protocol):
 
         In the order given: an event whose project is gone is ``deleted``; one whose (project, event id) is stored
         already, or stands earlier in the batch, is a ``duplicate`` and changes nothing; any other is stored, opens its
-        issue where none of its keys is known, former ones being asked first, reopens a resolved one
-        (`rustrak_core.issue.reopens`), and moves counts, first and last seen, releases, facets and users. Short ids
+        issue where none of its keys is known (`Digested.asked` says in which order they are asked), reopens a resolved
+        one (`rustrak_core.issue.reopens`), and moves counts, first and last seen, releases, facets and users. Short ids
         count up per project without gaps or repeats.
 
         An event whose payload was shed is stored like any other but for that, and its outcome is ``shed``.
@@ -255,5 +256,5 @@ class Maintenance(Protocol):
         ...
 
 
-class Store(ProjectStore, TokenStore, IssueStore, EventStore, CounterStore, Maintenance, Protocol):
+class Store(ProjectStore, TokenStore, GroupingStore, IssueStore, EventStore, CounterStore, Maintenance, Protocol):
     """All that a backend keeps."""

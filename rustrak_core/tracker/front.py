@@ -11,7 +11,7 @@ from uuid import UUID
 
 import attrs
 
-from rustrak_core import ambient, grouping
+from rustrak_core import ambient
 from rustrak_core.accepted import Accepted
 from rustrak_core.digested import EventSummary, StoredEvent
 from rustrak_core.envelope import Envelope
@@ -20,7 +20,7 @@ from rustrak_core.grouping import Explanation
 from rustrak_core.issue import Issue, IssueState, issue_state
 from rustrak_core.jsontext import dumps
 from rustrak_core.page import LIMIT_MAX, EventQuery, IssueQuery, IssueSort, ListQuery, page_size, search_terms, walk
-from rustrak_core.ports import Recorded, Store
+from rustrak_core.ports import ProjectGrouping, Recorded, Store
 from rustrak_core.project import Project, ProjectId, project_name, sentry_key
 from rustrak_core.receive import Context, EnvelopeReceiver, Limits, Received, receive_store
 from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
@@ -28,7 +28,8 @@ from rustrak_core.tracker.exceptions import exception_event
 from rustrak_core.tracker.intake import Ingested, record
 from rustrak_core.tracker.mechanisms import Digester
 from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort, project_slug
-from rustrak_core.view import event_to_json
+from rustrak_core.tracker.rules import pin_mechanism, rules_of, set_rules
+from rustrak_core.view import event_to_json, explain_event
 
 
 class Tracker:
@@ -216,6 +217,39 @@ class Tracker:
             return project.id
         return self.store.project_by_slug(project_slug(project)).id if isinstance(project, str) else ProjectId(project)
 
+    # --- how events are grouped --------------------------------------------------------------------------------
+
+    def grouping(self, project: ProjectRef) -> ProjectGrouping:
+        """Return how a project wants its events grouped.
+
+        Raises:
+            UnknownProjectError: there is no such project.
+        """
+        return self.store.grouping(self.project_id(project))
+
+    def set_rules(self, project: ProjectRef, rules: str) -> ProjectGrouping:
+        """Give a project *rules*, a TOML document; ``""`` for none. They hold for events digested from now on.
+
+        Raises:
+            MalformedRulesError: something in it is no rule; it names the line, and nothing was changed.
+            UnknownProjectError: there is no such project.
+        """
+        kept = set_rules(self.store, self.project_id(project), rules, now=self.clock())
+        self._digester.forget()
+        return kept
+
+    def pin_mechanism(self, project: ProjectRef, mechanism: str | None) -> ProjectGrouping:
+        """Have a project grouped by *mechanism* from now on, or by the default where it is None; its rules stay.
+
+        Raises:
+            InvalidInputError: there is no such mechanism.
+            MalformedRulesError: the rules that the project has cannot be read, or not be changed; nothing was.
+            UnknownProjectError: there is no such project.
+        """
+        kept = pin_mechanism(self.store, self.project_id(project), mechanism, now=self.clock())
+        self._digester.forget()
+        return kept
+
     # --- issues and events -------------------------------------------------------------------------------------
 
     def issues(
@@ -322,7 +356,8 @@ class Tracker:
         Raises:
             UnknownEventError: there is no such event.
         """
-        return event_to_json(self.event(event_id, project=project))
+        stored = self.event(event_id, project=project)
+        return event_to_json(stored, rules_of(self.store, stored.summary.project_id))
 
     def explain(self, event_id: UUID | str, *, project: ProjectRef | None = None) -> Explanation:
         """Tell why an event is in its issue.
@@ -331,7 +366,7 @@ class Tracker:
             UnknownEventError: there is no such event.
         """
         stored = self.event(event_id, project=project)
-        return grouping.explain(event_to_json(stored), stored.key, kind=stored.kind)
+        return explain_event(stored, rules_of(self.store, stored.summary.project_id))
 
     # --- tokens, for whoever mounts the HTTP API ---------------------------------------------------------------
 

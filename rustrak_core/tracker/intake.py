@@ -9,15 +9,20 @@ from rustrak_core.accepted import Accepted
 from rustrak_core.digest import digest_all
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import Intake, IssueStore, Recorded
-from rustrak_core.tracker.mechanisms import Digester
+from rustrak_core.tracker.mechanisms import Digester, GroupedStore
 
 
 class DirectIntake(Intake):
-    """Takes what was accepted by digesting and recording it at once, within the call. Thread-safe as the store is."""
+    """Takes what was accepted by digesting and recording it at once, within the call. Thread-safe as the store is.
 
-    def __init__(self, store: IssueStore) -> None:
+    Args:
+        store: Where it is recorded.
+        digester: Digests as the projects' rules have it; one of its own by default.
+    """
+
+    def __init__(self, store: GroupedStore, *, digester: Digester | None = None) -> None:
         self._store = store
-        self._digester = Digester(store)
+        self._digester = digester or Digester(store)
 
     def accept(self, accepted: Accepted) -> None:
         """Record *accepted*; return once the store has it.

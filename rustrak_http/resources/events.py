@@ -7,8 +7,9 @@ import falcon
 from rustrak_core.errors import InvalidInputError, UnknownEventError
 from rustrak_core.issue import IssueId, issue_ref
 from rustrak_core.page import EventQuery
-from rustrak_core.ports import EventStore, IssueStore
+from rustrak_core.ports import EventStore, GroupingStore, IssueStore
 from rustrak_core.project import ProjectId
+from rustrak_core.tracker.rules import rules_of
 from rustrak_core.view import event_to_json, summary_to_json
 from rustrak_http.answers import answer
 from rustrak_http.listing import Listing
@@ -18,6 +19,10 @@ from rustrak_http.query import limit, text
 
 class IssuesAndEvents(IssueStore, EventStore, Protocol):
     """What a list of an issue's events needs, since a path may name the issue by its short id."""
+
+
+class EventsAndRules(EventStore, GroupingStore, Protocol):
+    """What an event with its explanation needs."""
 
 
 class IssueEventsResource:
@@ -40,12 +45,13 @@ class IssueEventsResource:
 class EventResource:
     """``/api/events/{event_id}``: one event, with all that the SDK sent."""
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventsAndRules) -> None:
         self._store = store
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, event_id: str) -> None:
         """Answer with the event; ``?project_id=`` chooses where several projects hold the same id."""
-        answer(resp, event_to_json(self._store.event(_event_id(event_id), project_id=_chosen_project(req))))
+        stored = self._store.event(_event_id(event_id), project_id=_chosen_project(req))
+        answer(resp, event_to_json(stored, rules_of(self._store, stored.summary.project_id)))
 
 
 _event_id = event_id  # falcon gives path parameters by name, and that name is taken within the methods

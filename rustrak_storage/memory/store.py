@@ -1,6 +1,5 @@
 """The store in memory: for tests, for trying things out, and the plainest statement of what a store does."""
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -13,7 +12,6 @@ from rustrak_core.digested import Digested, EventSummary, StoredEvent
 from rustrak_core.errors import (
     InvalidInputError,
     StalePositionError,
-    StoreUnavailableError,
     UnknownEventError,
     UnknownIssueError,
     UnknownProjectError,
@@ -25,29 +23,25 @@ from rustrak_core.ports import Ledger, Recorded, Store
 from rustrak_core.project import Project, ProjectId, key_hex, slugs
 from rustrak_core.times import to_micros
 from rustrak_core.token import Token, TokenId
-from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, KeyId, ProjectRow
+from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, ProjectRow
 from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, split_short_id
-from rustrak_storage.forks import hold_while_forking
+from rustrak_storage.memory.grouping import MemoryGrouping
 from rustrak_storage.memory.views import event_keyset, stored, summary
 from rustrak_storage.texts import clean
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class MemoryStore(Store):
+class MemoryStore(MemoryGrouping, Store):
     """Keeps everything in this process, until it is closed. Thread-safe; a fork gets a copy."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._lock = threading.RLock()
-        hold_while_forking(self, "_lock")
-        self._closed = False
+        super().__init__()
         self._started = False
-        self._projects: dict[int, ProjectRow] = {}
         self._tokens: dict[int, Token] = {}
         self._last_token = self._last_issue = 0
         self._issues: dict[int, IssueRow] = {}
-        self._keys: dict[KeyId, IssueRow] = {}
         self._events: dict[EventKey, Filing] = {}
         self._events_of: dict[int, dict[EventKey, Filing]] = defaultdict(dict)
         self._facets: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
@@ -110,6 +104,7 @@ class MemoryStore(Store):
                 self._remove(issue)
             for key in [key for key in self._counters if key[0] == project_id]:
                 del self._counters[key]
+            self._groupings.pop(project_id, None)
             row.deleted_at = to_micros(now)
             return before
 
@@ -184,7 +179,7 @@ class MemoryStore(Store):
         """See `rustrak_core.ports.IssueStore.mechanisms`."""
         with self._lock:
             self._check_open()
-            return sorted({mechanism for project, _value, mechanism in self._keys if project == project_id})
+            return sorted(self._mechanisms(project_id))
 
     def issues(self, query: IssueQuery) -> Page[Issue]:
         """See `rustrak_core.ports.IssueStore.issues`."""
@@ -307,17 +302,6 @@ class MemoryStore(Store):
                 kept.clear()
 
     # Within
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailableError("the store is closed")
-
-    def _live(self, project_id: int) -> ProjectRow:
-        self._check_open()
-        row = self._projects.get(project_id)
-        if row is None or row.deleted_at is not None:
-            raise UnknownProjectError("no such project")
-        return row
 
     def _issue(self, ref: int | str) -> IssueRow:
         self._check_open()

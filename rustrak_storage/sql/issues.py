@@ -42,12 +42,8 @@ class SqlIssues(SqlPart, IssueStore):
 
     def mechanisms(self, project_id: ProjectId) -> Sequence[str]:
         """See `rustrak_core.ports.IssueStore.mechanisms`."""
-        key, issue = schema.grouping_key, schema.issue
-        # By way of the issues, since an index leads to those of a project, and from an issue to its keys.
-        mine = (issue.c.project_id == bounded(project_id), issue.c.deleted_at.is_(None))
-        statement = select(key.c.mechanism).join(issue, issue.c.id == key.c.issue_id).where(*mine).distinct()
         with self._database.reading() as connection:
-            return sorted(connection.execute(statement).scalars())
+            return mechanisms_of(connection, project_id)
 
     def issues(self, query: IssueQuery) -> Page[Issue]:
         """See `rustrak_core.ports.IssueStore.issues`."""
@@ -94,6 +90,15 @@ class SqlIssues(SqlPart, IssueStore):
             return row.to_issue(slug)
 
         return self._database.write(work)
+
+
+def mechanisms_of(connection: Connection, project_id: ProjectId) -> Sequence[str]:
+    """Return the mechanisms in grouping keys of a project's issues, sorted."""
+    key, issue = schema.grouping_key, schema.issue
+    # By way of the issues, since an index leads to those of a project, and from an issue to its keys.
+    mine = (issue.c.project_id == bounded(project_id), issue.c.deleted_at.is_(None))
+    statement = select(key.c.mechanism).join(issue, issue.c.id == key.c.issue_id).where(*mine).distinct()
+    return sorted(connection.execute(statement).scalars())
 
 
 def live_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str]:

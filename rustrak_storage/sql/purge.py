@@ -9,7 +9,8 @@ from rustrak_storage.sql.chunks import chunks
 
 _DOOMED = schema.doomed
 _ISSUE = schema.issue
-# The rows of an issue beside its events, the issue's own last; each by its primary key.
+# Rows of a project beside its issues, and of an issue beside its events; each by its primary key.
+_OF_PROJECT = (schema.counter, schema.grouping)
 _OF_ISSUE = (schema.facet, schema.facet_key, schema.issue_user, schema.grouping_key)
 
 
@@ -34,7 +35,8 @@ def _project(connection: Connection, project_id: int, limit: int) -> int:
     while left > 0:
         number = connection.execute(select(_ISSUE.c.id).where(_ISSUE.c.project_id == project_id).limit(1)).scalar()
         if number is None:
-            left -= _rows(connection, schema.counter, schema.counter.c.project_id == project_id, left)
+            for table in _OF_PROJECT:
+                left -= _rows(connection, table, table.c.project_id == project_id, left)
             break
         left -= _issue(connection, number, left, locked=True)
     return limit - left

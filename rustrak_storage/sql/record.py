@@ -172,9 +172,7 @@ def _remove(connection: Connection, rows: Sequence[int]) -> None:
 
 
 def _keys(connection: Connection, events: Sequence[Filed]) -> dict[KeyId, IssueRow]:
-    wanted = {
-        (event.project_id, value, mechanism) for event in events for value, mechanism in (*event.former, *event.keys)
-    }
+    wanted = {(event.project_id, value, mechanism) for event in events for value, mechanism in event.asked}
     values = {value for _project, value, _mechanism in wanted}
     found: dict[KeyId, int] = {}
     for project, value, mechanism, issue in bulk.find(connection, schema.grouping_key, _KEY, ("value",), values):

@@ -64,6 +64,7 @@ token_seq = _sequence("token")
 issue_seq = _sequence("issue")
 event_seq = Sequence("rustrak_event_seq", cache=1000, metadata=metadata)
 
+# Beside `started` there is `grouping`, which counts how often rules were set.
 state = Table(
     "rustrak_state",
     metadata,
@@ -147,6 +148,17 @@ grouping_key = Table(
     Column("issue_id", Id, ForeignKey("rustrak_issue.id"), nullable=False, index=True),
     sqlite_with_rowid=False,
     comment="An issue has many keys; a key leads to one issue of a project",
+    **TABLE_OPTIONS,
+)
+
+grouping = Table(
+    "rustrak_grouping",
+    metadata,
+    Column("project_id", Id, primary_key=True, autoincrement=False),
+    Column("rules", LongText, nullable=False, comment="TOML, to the letter"),
+    Column("used", Text, nullable=False, comment="JSON: mechanisms, in the order of their first use"),
+    Column("changed_at", Micros, comment="When rules were last set"),
+    comment="How a project wants its events grouped; without a row, it never said",
     **TABLE_OPTIONS,
 )
 

@@ -11,6 +11,7 @@ from rustrak_storage.sql.counters import SqlCounters
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.events import SqlEvents
+from rustrak_storage.sql.grouping import SqlGrouping
 from rustrak_storage.sql.issues import SqlIssues
 from rustrak_storage.sql.migrate import check, migrate
 from rustrak_storage.sql.projects import SqlProjects, insert_project, mark_started
@@ -19,7 +20,7 @@ from rustrak_storage.sql.record import Recorder
 from rustrak_storage.sql.tokens import SqlTokens, insert_token
 
 
-class SqlStore(SqlProjects, SqlTokens, SqlIssues, SqlEvents, SqlCounters, Store):
+class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlEvents, SqlCounters, Store):
     """Keeps everything in SQLite, PostgreSQL or MariaDB."""
 
     def __init__(self, url: URL) -> None:

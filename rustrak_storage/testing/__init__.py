@@ -17,6 +17,7 @@ explained, call ``pytest.register_assert_rewrite("rustrak_storage.testing")`` in
 
 from rustrak_storage.testing.counters import CounterStoreContract
 from rustrak_storage.testing.events import EventStoreContract
+from rustrak_storage.testing.grouping import GroupingStoreContract
 from rustrak_storage.testing.issues import IssueListContract, IssueStoreContract
 from rustrak_storage.testing.maintenance import MaintenanceContract
 from rustrak_storage.testing.projects import ProjectStoreContract
@@ -28,6 +29,7 @@ from rustrak_storage.testing.values import digested
 __all__ = [
     "CounterStoreContract",
     "EventStoreContract",
+    "GroupingStoreContract",
     "IssueListContract",
     "IssueStoreContract",
     "MaintenanceContract",

@@ -94,6 +94,10 @@ class MaintenanceContract(StoreContract):
             lambda: store.events(EventQuery(issue_id=1)),  # type: ignore[arg-type]
             lambda: store.token_by_hash(b"x" * 32),
             lambda: store.position("x"),
+            lambda: store.grouping(project.id),
+            lambda: store.set_grouping(project.id, "", now=NOW),
+            lambda: store.use_mechanism(project.id, "anchor@1"),
+            store.grouping_changes,
             lambda: first_start(store),
         ):
             with pytest.raises(StoreUnavailableError):

@@ -156,11 +156,14 @@ class SharedStoreContract(StoreContract):
         """All that was recorded is there after a restart."""
         issue = record_one(store, digested(project, 1, user=user(1), environment="prod"))
         store.record([], advance=step(0))
+        store.set_grouping(project.id, "# mine", now=NOW)
+        kept = store.use_mechanism(project.id, "anchor@1")
         store.close()
         again = open_store(store_url)
         assert again.issue(issue.id) == issue
         assert again.event(UUID(int=1)).payload == b'{"number": 1}'
         assert again.position(at(1).lane) == at(1)
+        assert (again.grouping(project.id), again.grouping_changes()) == (kept, 1)
         (recorded,) = again.record([digested(project, 2, user=user(1), environment="prod")])
         assert (recorded.issue_id, recorded.is_new) == (issue.id, False)
         assert again.issue(issue.id).user_count == 1

@@ -116,6 +116,20 @@ class RecordContract(StoreContract):
         assert third.id not in {first.id, other.id}
         assert record_one(store, digested(project, 6, keys=(new("D"),), former=(old("a"),))).id == first.id
 
+    def test_later_keys_are_asked_last(self, store: Store, project: Project) -> None:
+        """A key of a mechanism that came later is asked where the own one is not known; it leads to no new issue."""
+        own, after_it = partial(key, mechanism="anchor@1"), partial(key, mechanism="message@1")
+        first = record_one(store, digested(project, 1, keys=(after_it("a"),)))
+        assert record_one(store, digested(project, 2, keys=(own("A"),), later=(after_it("a"),))).id == first.id
+        assert store.event(UUID(int=2)).key == after_it("a")
+        assert record_one(store, digested(project, 3, keys=(own("A"),), later=(after_it("b"),))).id == first.id
+        assert store.event(UUID(int=3)).key == own("A")
+        other = record_one(store, digested(project, 4, keys=(own("B"),), later=(after_it("b"),)))
+        assert other.id != first.id
+        assert record_one(store, digested(project, 5, keys=(own("B"),), later=(after_it("a"),))).id == other.id
+        third = record_one(store, digested(project, 6, keys=(own("C"),), later=(after_it("b"),)))
+        assert third.id not in {first.id, other.id}
+
     def test_mechanisms_in_use(self, store: Store, project: Project) -> None:
         """A project's mechanisms are those of its keys, until their issues are gone."""
         other = create_project(store, "Other")

@@ -26,6 +26,10 @@ class TestRecording(testing.RecordContract):
     pass
 
 
+class TestGrouping(testing.GroupingStoreContract):
+    pass
+
+
 class TestIssues(testing.IssueStoreContract):
     pass
 

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, create_engine, func, inspect, select, text
 
 from rustrak_core.errors import SchemaError, StoreUnavailableError
 from rustrak_storage.factory import open_store
 from rustrak_storage.sql import schema
 from rustrak_storage.sql.migrate import HEAD, MIGRATIONS
+from rustrak_storage.testing import values as testing
 
 
 def engine_of(url: str) -> Engine:
@@ -103,6 +105,27 @@ def test_many_processes_migrate_once(blank_url: str) -> None:
     with engine.connect() as connection:
         assert connection.execute(text(f"SELECT version_num FROM {schema.VERSION_TABLE}")).scalars().all() == [HEAD]
         assert connection.execute(text("SELECT name, value FROM rustrak_state")).all() == [("started", 0)]
+    engine.dispose()
+
+
+def test_purging_leaves_only_the_project(blank_url: str) -> None:
+    """Of a deleted project no row is left but its own, which keeps slug and key used."""
+    store = open_store(blank_url)
+    project = store.create_project("x", sentry_key=str(uuid.uuid4()), now=testing.NOW)
+    store.record([testing.digested(project, 1, environment="prod", tags=(("a", "b"),))])
+    store.set_grouping(project.id, "# mine", now=testing.NOW)
+    store.delete_project(project.id, now=testing.NOW)
+    while store.purge():
+        pass
+    store.close()
+    engine = engine_of(blank_url)
+    with engine.connect() as connection:
+        left = {
+            table.name: count
+            for table in schema.metadata.sorted_tables
+            if (count := connection.execute(select(func.count()).select_from(table)).scalar())
+        }
+    assert left == {"rustrak_project": 1, "rustrak_state": 2}
     engine.dispose()
 
 
