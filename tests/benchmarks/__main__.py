@@ -164,17 +164,20 @@ def _bodies_needed(settings: Settings) -> int:
 def _bursts(place: Path, name: str, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
     bodies = place / "bodies"
     sending: dict[str, Any] = {"connections": settings.connections, "wrk": settings.wrk}
-    nulls, ingests = [], []
+    nulls, ingests, lagging = [], [], []
     for run in range(settings.runs):
         tell(f"{name}: burst {run + 1} of {settings.runs}")
         with null_server(name, settings.processes) as target:
             nulls.append(send(target, bodies, settings.requests, **sending))
-        data_dir = place / f"{name}-burst-{run}"
-        ingests.append(ingest(data_dir, bodies, settings.requests, *_options(settings, name), **sending))
+        options = (settings.requests, *_options(settings, name))
+        ingests.append(ingest(place / f"{name}-burst-{run}", bodies, *options, **sending))
+        lagging.append(ingest(place / f"{name}-lag-{run}", bodies, *options, **sending, lagging=True))
     return {
         "null": median_load(nulls),
         "ingest": median_ingest(ingests),
         "ingest_runs": [attrs.asdict(each) for each in ingests],
+        "lagging": median_ingest(lagging),
+        "lagging_runs": [attrs.asdict(each) for each in lagging],
     }
 
 

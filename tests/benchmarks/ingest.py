@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -36,15 +37,22 @@ class Ingest:
     load_average: float
 
 
-def ingest(data_dir: Path, bodies: Path, count: int, *options: str, connections: int, wrk: bool) -> Ingest:
-    """Send a burst to a new server with *options* of `rustrak serve`, and wait until it is digested."""
+def ingest(
+    data_dir: Path, bodies: Path, count: int, *options: str, connections: int, wrk: bool, lagging: bool = False
+) -> Ingest:
+    """Send a burst to a new server with *options* of `rustrak serve`, and wait until it is digested.
+
+    Args:
+        lagging: Digestion lags: the workers are stopped (SIGSTOP) until the last answer is there.
+    """
     with Served(data_dir, *options) as served:
         warm_up(served)
         empty = stored_bytes(data_dir)
         servers, workers = [served.process.pid, *served.pids("http")], served.worker_pids()
         before = [cpu_s(pids) for pids in (servers, workers)]
         begun = time.perf_counter()
-        load = send(target_of(served), bodies, count, connections=connections, wrk=wrk)
+        with _stopped(workers if lagging else []):
+            load = send(target_of(served), bodies, count, connections=connections, wrk=wrk)
         memory = memory_of(served)
         served.wait_for_events(1 + load.requests - load.errors, within_s=120)
         seconds = time.perf_counter() - begun
@@ -61,6 +69,17 @@ def ingest(data_dir: Path, bodies: Path, count: int, *options: str, connections:
         stored_bytes_per_event=stored / digested,
         load_average=os.getloadavg()[0],
     )
+
+
+@contextlib.contextmanager
+def _stopped(pids: list[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def warm_up(served: Served) -> None:

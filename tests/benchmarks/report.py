@@ -15,6 +15,7 @@ from tests.benchmarks.rates import AtRate
 
 BEGIN, END = "<!-- figures: written by nox -s bench -->", "<!-- end of figures -->"
 _MIB = 2**20
+_ACCEPTED = {"accepted and durable": ("accept_per_second", "{:,.0f}/s"), "p99": ("accept_p99_ms", "{:.1f} ms")}
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +86,10 @@ def _burst(servers: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
         ("null application, answered", [f"{each['null']['per_second']:,.0f}/s" for each in servers.values()]),
         ("null application, p99", [f"{each['null']['p99_ms']:.1f} ms" for each in servers.values()]),
     ]
+    lines += [
+        (f"{title}, digestion stopped", [_shown(form, each["lagging"][name]) for each in servers.values()])
+        for title, (name, form) in _ACCEPTED.items()
+    ]
     shown = {
         "accepted and durable": ("accept_per_second", "{:,.0f}/s"),
         "p50": ("accept_p50_ms", "{:.1f} ms"),
@@ -104,8 +109,8 @@ def _burst(servers: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     ]
     note = (
         f"A burst of {settings['requests']:,} events over {settings['connections']} connections, each sending as "
-        f"soon as it has its answer ({settings['generator']}). {_medians_of(settings['runs'])}, each on a "
-        "new server."
+        f"soon as it has its answer ({settings['generator']}). {_medians_of(settings['runs'])}, each on a new server. "
+        "*Digestion stopped*: the workers are held until the last answer is there, and the spool keeps the burst."
     )
     rows = [[title, *cells] for title, cells in lines] if servers else []
     return Table(title="A burst", note=note, head=["", *servers], rows=rows)
