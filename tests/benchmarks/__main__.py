@@ -169,9 +169,9 @@ def _bursts(place: Path, name: str, settings: Settings, tell: Callable[[str], No
         tell(f"{name}: burst {run + 1} of {settings.runs}")
         with null_server(name, settings.processes) as target:
             nulls.append(send(target, bodies, settings.requests, **sending))
-        options = (settings.requests, *_options(settings, name))
-        ingests.append(ingest(place / f"{name}-burst-{run}", bodies, *options, **sending))
-        lagging.append(ingest(place / f"{name}-lag-{run}", bodies, *options, **sending, lagging=True))
+        count, options = settings.requests, _options(settings, name)
+        ingests.append(ingest(place / f"{name}-burst-{run}", bodies, count, *options, **sending))
+        lagging.append(ingest(place / f"{name}-lag-{run}", bodies, count, *options, **sending, lagging=True))
     return {
         "null": median_load(nulls),
         "ingest": median_ingest(ingests),
