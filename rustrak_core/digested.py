@@ -1,6 +1,6 @@
 """What digesting an event yields: the columns by which it is listed, filtered, counted and grouped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -91,14 +91,21 @@ class Digested:
         return (*self.former, *self.keys, *self.later) if self.former or self.later else self.keys
 
     def facets(self) -> Iterator[tuple[str, str]]:
-        """Yield what lists filter by, as (key, value): ``level``, ``environment``, ``release`` and ``tag:KEY``."""
-        yield "level", self.level
-        if self.environment is not None:
-            yield "environment", self.environment
-        if self.release is not None:
-            yield "release", self.release
-        for key, value in self.tags:
-            yield f"tag:{key}", value
+        """Yield what lists filter by, as `facets_of`."""
+        return facets_of(self.level, self.environment, self.release, self.tags)
+
+
+def facets_of(
+    level: str, environment: str | None, release: str | None, tags: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """Yield what lists filter by, as (key, value): ``level``, ``environment``, ``release`` and ``tag:KEY``."""
+    yield "level", level
+    if environment is not None:
+        yield "environment", environment
+    if release is not None:
+        yield "release", release
+    for key, value in tags:
+        yield f"tag:{key}", value
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Row, insert, select
 
 from rustrak_core.errors import RustrakError, StoreUnavailableError
+from rustrak_storage.filing import Filed
 from rustrak_storage.sql import payloads, schema
+from rustrak_storage.sql.contents import content_of
 from rustrak_storage.sql.engine import Database, unreadable
 from rustrak_storage.sql.payloads import Dictionary
 
@@ -121,29 +123,28 @@ class Trainer:
         self._seen = 0
         self._round = 0
 
-    def learn(self, recorded: Sequence[bytes], used: Dictionary | None, now: int) -> None:
+    def learn(self, recorded: Sequence[Filed], used: Dictionary | None) -> None:
         """Take samples of *recorded* and, where there are enough, train; nothing that goes wrong here costs a batch.
 
         Args:
-            recorded: Payloads that were recorded.
-            used: What they were packed with.
-            now: The time of it, in microseconds.
+            recorded: Events that were recorded.
+            used: What their contents were packed with.
         """
         if not recorded or not self._working.acquire(blocking=False):
             return
         try:
             step = _STEPS[self._round]
             chosen = recorded[-self._seen % step :: step][: _SAMPLES - len(self._samples)]
-            self._samples += [payload[:_SAMPLE_BYTES] for payload in chosen]
+            self._samples += [content_of(event)[:_SAMPLE_BYTES] for event in chosen]
             self._seen += len(recorded)
             if len(self._samples) >= _SAMPLES:
-                self._train(used, now)
+                self._train(used, recorded[-1].received_at)
         finally:
             self._working.release()
 
     def _train(self, used: Dictionary | None, now: int) -> None:
         tested = self._samples[::_TESTED]
-        samples = [payload for index, payload in enumerate(self._samples) if index % _TESTED]
+        samples = [content for index, content in enumerate(self._samples) if index % _TESTED]
         self._samples, self._seen = [], 0
         self._round = min(self._round + 1, len(_STEPS) - 1)
         content = payloads.train(samples)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Row, Select, select
 
 from rustrak_core.digested import EventSummary, GroupingKey, StoredEvent
 from rustrak_core.errors import UnknownEventError
@@ -12,13 +12,15 @@ from rustrak_core.page import EventQuery, Keyset, Page
 from rustrak_core.ports import EventStore
 from rustrak_core.project import ProjectId
 from rustrak_core.times import from_micros, to_micros
-from rustrak_storage.sql import payloads, schema
+from rustrak_storage.sql import schema
 from rustrak_storage.sql.base import SqlPart
+from rustrak_storage.sql.contents import details_of, payload_of
+from rustrak_storage.sql.details import unpacked
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import unreadable
 from rustrak_storage.sql.issues import live_issue
 from rustrak_storage.sql.keyset import behind, bounded, ordered
-from rustrak_storage.sql.rows import pairs_of, user_of
+from rustrak_storage.sql.rows import user_of
 
 _TABLE = schema.event
 _ORDER = (_TABLE.c.timestamp, _TABLE.c.received_at, _TABLE.c.event_id)
@@ -66,21 +68,7 @@ class SqlEvents(SqlPart, EventStore):
             row = connection.execute(newest.limit(1)).first()
             if row is None:
                 raise UnknownEventError("no such event; it may not be digested yet")
-            return _stored(row, self._payload(connection, row))
-
-    def _payload(self, connection: Connection, row: Row[Any]) -> bytes | None:
-        if row.codec is None:
-            return None
-        if row.dictionary is None:
-            with unreadable("an event's payload"):
-                return payloads.decode(row.codec, row.data)
-        try:
-            return payloads.decode(row.codec, row.data, self._dictionaries.get(connection, row.dictionary))
-        except ValueError:
-            # Perhaps the database was restored from a copy since, and the dictionary of that number is another.
-            dictionary = self._dictionaries.get(connection, row.dictionary, anew=True)
-            with unreadable("an event's payload"):
-                return payloads.decode(row.codec, row.data, dictionary)
+            return _stored(row, unpacked(connection, self._dictionaries, row))
 
 
 def _whole() -> Select[Any]:
@@ -108,21 +96,23 @@ def _summary(row: Row[Any]) -> EventSummary:
     )
 
 
-def _stored(row: Row[Any], payload: bytes | None) -> StoredEvent:
+def _stored(row: Row[Any], content: bytes) -> StoredEvent:
+    with unreadable("an event's details"):
+        details = details_of(content)
     return StoredEvent(
         summary=_summary(row),
         key=GroupingKey(mechanism=row.mechanism, value=bytes(row.grouping_value).hex()),
-        kind=row.kind,
-        type=row.type,
-        message=row.message,
-        culprit=row.culprit,
-        level=row.level,
-        platform=row.platform,
-        tags=pairs_of(row.tags),
-        remote_addr=row.remote_addr,
-        sdk_client=row.sdk_client,
-        hints=pairs_of(row.hints),
-        payload=payload,
+        kind=details.kind,
+        type=details.type,
+        message=details.message,
+        culprit=details.culprit,
+        level=details.level,
+        platform=details.platform,
+        tags=details.tags,
+        remote_addr=details.remote_addr,
+        sdk_client=details.sdk_client,
+        hints=details.hints,
+        payload=payload_of(content),
     )
 
 

@@ -1,4 +1,4 @@
-"""Payloads as they are kept: zstd where that is smaller, their codec named beside them.
+"""Contents of payload rows as they are kept: packed by zstd where that is smaller, their codec named beside them.
 
 Events of one source repeat themselves, and each other far more: with a dictionary trained from some of them, one takes
 a quarter of the room, and a third of the time.
@@ -6,7 +6,7 @@ a quarter of the room, and a third of the time.
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -17,7 +17,6 @@ else:
 
 LEVEL = 3
 DICTIONARY_BYTES = 64 * 1024
-_SMALL_BYTES = 64
 
 
 @attrs.frozen(eq=False)
@@ -51,7 +50,7 @@ class Dictionary:
 
 @attrs.frozen
 class Packed:
-    """A payload as its row holds it: the codec's name, the dictionary's number or None, and the data."""
+    """A content as its row holds it: the codec's name, the dictionary's number or None, and the data."""
 
     codec: str
     dictionary: int | None
@@ -78,27 +77,26 @@ class _Local(threading.local):
 _local = _Local()
 
 
-def encode(payloads: Sequence[bytes], dictionary: Dictionary | None = None) -> list[Packed]:
-    """Return *payloads*, each packed by itself."""
+def encode(contents: Iterable[bytes], dictionary: Dictionary | None = None) -> list[Packed]:
+    """Return *contents*, each packed by itself."""
     compressor = _local.compressor(dictionary)
     number = None if dictionary is None else dictionary.number
     packed = []
-    for payload in payloads:
-        data = payload if len(payload) < _SMALL_BYTES else compressor.compress(payload, compressor.FLUSH_FRAME)
-        is_smaller = len(data) < len(payload)
-        packed.append(Packed("zstd", number, data) if is_smaller else Packed("raw", None, payload))
+    for content in contents:
+        data = compressor.compress(content, compressor.FLUSH_FRAME)
+        packed.append(Packed("packed", number, data) if len(data) < len(content) else Packed("plain", None, content))
     return packed
 
 
 def decode(codec: str, data: bytes, dictionary: Dictionary | None = None) -> bytes:
-    """Return the payload that *data* holds.
+    """Return the content that *data* holds.
 
     Raises:
         ValueError: the codec is not known, the data is damaged, or was packed with another dictionary.
     """
-    if codec == "raw":
+    if codec == "plain":
         return data
-    if codec != "zstd":
+    if codec != "packed":
         raise ValueError(f"payload in an unknown codec: {codec}")
     try:
         return zstd.decompress(data, zstd_dict=None if dictionary is None else dictionary.data)
@@ -107,17 +105,17 @@ def decode(codec: str, data: bytes, dictionary: Dictionary | None = None) -> byt
 
 
 def train(samples: Sequence[bytes]) -> bytes | None:
-    """Return the content of a dictionary for payloads like *samples*; None where they give none."""
+    """Return the bytes of a dictionary for contents like *samples*; None where they give none."""
     try:
         return zstd.train_dict(samples, DICTIONARY_BYTES).dict_content
     except (zstd.ZstdError, ValueError):  # too few, too short, or nothing in common
         return None
 
 
-def packed_bytes(payloads: Sequence[bytes], content: bytes | None) -> int:
-    """Return how many bytes *payloads* take with a dictionary of that content, or with none."""
-    compressor = zstd.ZstdCompressor(level=LEVEL) if content is None else _compressor(zstd.ZstdDict(content))
-    return sum(len(compressor.compress(payload, compressor.FLUSH_FRAME)) for payload in payloads)
+def packed_bytes(contents: Sequence[bytes], dictionary: bytes | None) -> int:
+    """Return how many bytes *contents* take with a dictionary of those bytes, or with none."""
+    compressor = zstd.ZstdCompressor(level=LEVEL) if dictionary is None else _compressor(zstd.ZstdDict(dictionary))
+    return sum(len(compressor.compress(content, compressor.FLUSH_FRAME)) for content in contents)
 
 
 def _compressor(data: zstd.ZstdDict) -> zstd.ZstdCompressor:

@@ -19,22 +19,15 @@ from rustrak_storage.batch import Batch, EventKey, KeyId, ProjectRow
 from rustrak_storage.filing import Filed, IssueRow, filed
 from rustrak_storage.sql import bulk, payloads, schema
 from rustrak_storage.sql.chunks import chunks
+from rustrak_storage.sql.contents import content_of
 from rustrak_storage.sql.dictionaries import Dictionaries, Trainer
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.facets import Known, add_facets, add_users
 from rustrak_storage.sql.ids import allocate
 from rustrak_storage.sql.keyset import bounded
 from rustrak_storage.sql.payloads import Packed
-from rustrak_storage.sql.rows import (
-    ISSUE_COLUMNS,
-    issue_row,
-    pairs_json,
-    project_row,
-    select_projects,
-    user_json,
-)
+from rustrak_storage.sql.rows import ISSUE_COLUMNS, issue_row, project_row, select_projects, user_json
 from rustrak_storage.sql.upsert import adding
-from rustrak_storage.texts import clean_or_none
 
 # What events change in an issue, and in a project.
 _ISSUE_CHANGES = tuple(name for name in ISSUE_COLUMNS if name not in {"id", "project_id", "number"})
@@ -72,11 +65,8 @@ class Recorder:
         """See `rustrak_core.ports.IssueStore.record`."""
         # All that needs no database comes before the transaction, so that others wait for less.
         ready = [filed(event) for event in events]
-        # By identity, since events without a payload, which was shed, are not among them.
-        whole = [id(event) for event in ready if event.source.payload is not None]
-        sent = [event.payload for event in events if event.payload is not None]
-        dictionary = self._dictionaries.newest() if sent else None
-        packed = payloads.encode(sent, dictionary)
+        dictionary = self._dictionaries.newest() if ready else None
+        packed = payloads.encode(map(content_of, ready), dictionary)
         learned: set[int] = set()
 
         def work(connection: Connection) -> list[Recorded]:
@@ -88,23 +78,22 @@ class Recorder:
             batch.file(ready)
             batch.count(counts)
             there = self._dictionaries.holds(connection, dictionary)
-            payload_of = dict(zip(whole, packed if there else payloads.encode(sent), strict=True))
-            self._write(connection, batch, payload_of, learned)
+            kept = packed if there else payloads.encode(map(content_of, ready))
+            self._write(connection, batch, dict(zip(map(id, ready), kept, strict=True)), learned)
             return batch.recorded()
 
         recorded = self._database.write(work)
         self._known.update(learned)
-        if sent:
-            self._trainer.learn(sent, dictionary, ready[-1].received_at)
+        self._trainer.learn(ready, dictionary)
         return recorded
 
-    def _write(self, connection: Connection, batch: Batch, payload_of: dict[int, Packed], learned: set[int]) -> None:
+    def _write(self, connection: Connection, batch: Batch, packed_of: dict[int, Packed], learned: set[int]) -> None:
         batch.number(allocate(connection, schema.issue, len(batch.opened)))
         fresh = {row.id for row in batch.opened}
         # Users first: how many are new stands in the issue's row.
         add_users(connection, batch, fresh, self._known, learned)
         _write_issues(connection, batch)
-        _write_events(connection, batch, payload_of)
+        _write_events(connection, batch, packed_of)
         add_facets(connection, batch, fresh, self._known, learned)
         _write_projects(connection, batch)
         _add_counters(connection, batch)
@@ -198,23 +187,21 @@ def _write_projects(connection: Connection, batch: Batch) -> None:
     bulk.write(connection, _UPDATE_PROJECT, (*_PROJECT_CHANGES, "b_id"), rows)
 
 
-def _write_events(connection: Connection, batch: Batch, payload_of: dict[int, Packed]) -> None:
+def _write_events(connection: Connection, batch: Batch, packed_of: dict[int, Packed]) -> None:
     numbers = allocate(connection, schema.event, len(batch.filings))
     events: list[tuple[Any, ...]] = []
     bodies: list[tuple[Any, ...]] = []
     for number, filing in zip(numbers, batch.filings, strict=True):
         event = filing.event
         events.append(_event_values(number, event, filing.issue.id, filing.key))
-        if event.source.payload is not None:
-            packed = payload_of[id(event)]
-            bodies.append((number, packed.codec, packed.dictionary, len(event.source.payload), packed.data))
+        packed = packed_of[id(event)]  # by identity, for a batch may hold an event twice
+        bodies.append((number, packed.codec, packed.dictionary, len(event.source.payload or b""), packed.data))
     bulk.write(connection, _INSERT_EVENT, _EVENT, events)
     bulk.write(connection, _INSERT_PAYLOAD, _PAYLOAD, bodies)
 
 
 def _event_values(number: int, event: Filed, issue_id: int, key: tuple[bytes, str]) -> tuple[Any, ...]:
     """Return a row of the table of events, its columns in their order."""
-    source = event.source
     return (
         number,
         event.project_id,
@@ -224,17 +211,7 @@ def _event_values(number: int, event: Filed, issue_id: int, key: tuple[bytes, st
         event.received_at,
         key[1],
         key[0],
-        source.kind,
-        event.type,
-        event.message,
-        event.culprit,
-        event.level,
-        event.platform,
         event.environment,
         event.release,
-        user_json(source.user),
-        pairs_json(source.tags),
-        clean_or_none(source.remote_addr, 64),
-        clean_or_none(source.sdk_client, 255),
-        pairs_json(source.hints),
+        user_json(event.source.user),
     )

@@ -1,6 +1,5 @@
 """Rows to values, and back."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -13,7 +12,7 @@ from rustrak_core.token import Token, TokenId
 from rustrak_storage.batch import ProjectRow
 from rustrak_storage.filing import IssueRow
 from rustrak_storage.sql import schema
-from rustrak_storage.texts import clean
+from rustrak_storage.texts import clean_or_none
 
 ISSUE_COLUMNS = tuple(field.name for field in attrs.fields(IssueRow))
 PROJECT_COLUMNS = tuple(field.name for field in attrs.fields(ProjectRow))
@@ -54,7 +53,13 @@ def token(row: Row[Any]) -> Token:
 
 def user_json(user: User | None) -> str | None:
     """Return *user* as the text that its column holds."""
-    return None if user is None else _json([user.id, user.email, user.username, user.ip_address])
+    if user is None:
+        return None
+    parts = [user.id, user.email, user.username, user.ip_address]
+    try:
+        return orjson.dumps(parts).decode()
+    except TypeError:  # lone surrogates, which digesting should have replaced
+        return orjson.dumps([clean_or_none(part, len(part or "")) for part in parts]).decode()
 
 
 def user_of(text: str | None) -> User | None:
@@ -63,26 +68,3 @@ def user_of(text: str | None) -> User | None:
         return None
     number, email, username, ip_address = orjson.loads(text)
     return User(id=number, email=email, username=username, ip_address=ip_address)
-
-
-def pairs_json(pairs: Sequence[tuple[str, str]]) -> str | None:
-    """Return *pairs* as the text that their column holds; None where there are none."""
-    return _json(pairs) if pairs else None
-
-
-def pairs_of(text: str | None) -> tuple[tuple[str, str], ...]:
-    """Return the pairs in the column's *text*."""
-    return () if text is None else tuple((key, value) for key, value in orjson.loads(text))
-
-
-def _json(value: Any) -> str:
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # lone surrogates, which digesting should have replaced
-        return orjson.dumps(_cleaned(value)).decode()
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value, len(value))
-    return [_cleaned(part) for part in value] if isinstance(value, list | tuple) else value

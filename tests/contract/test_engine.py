@@ -1,5 +1,6 @@
 """What the SQL store promises beside the contract: durability, errors without secrets, readers beside a writer."""
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -202,19 +203,21 @@ def _driver_url(url: str) -> Any:
 
 
 def test_payloads_name_their_codec(sqlite_url: str) -> None:
-    """Payloads are compressed where that is worth it, in a table of their own that tells how."""
+    """Payloads are packed where that is worth it, in a table of their own that tells how; what was shed has no size."""
     store = open_store(sqlite_url)
     assert isinstance(store, SqlStore)
     project = create_project(store, "x")
-    store.record([digested(project, 1, payload=b"{}"), digested(project, 2, payload=b'{"a": "b"}' * 500)])
+    sent = [hashlib.shake_256(b"no two alike").digest(300), b'{"a": "b"}' * 500, None]
+    store.record([digested(project, n, payload=payload) for n, payload in enumerate(sent)])
     with sqlite3.connect(make_url(sqlite_url).database or "") as other:
         rows = other.execute(
             "SELECT codec, dictionary, size, LENGTH(data) FROM rustrak_payload ORDER BY event"
         ).fetchall()
     other.close()
-    assert rows[0] == ("raw", None, 2, 2)
-    assert rows[1][:3] == ("zstd", None, 5000)
-    assert rows[1][3] < 100
+    assert [row[:3] for row in rows] == [("plain", None, 300), ("packed", None, 5000), ("packed", None, 0)]
+    assert 300 < rows[0][3] < 500
+    assert rows[1][3] < 200
+    assert rows[2][3] < 150
     store.close()
 
 
