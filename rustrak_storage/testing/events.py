@@ -16,8 +16,9 @@ from rustrak_storage.testing.values import NOW, StoreContract, after, create_pro
 class EventStoreContract(StoreContract):
     """`rustrak_core.ports.EventStore`."""
 
-    def test_whole(self, store: Store, project: Project) -> None:
-        """An event comes back with all that was recorded of it."""
+    @pytest.mark.parametrize("payload", [b'{"a": "b"}', b"\n{}\n", b"", b"\x00\xff" * 9000, None])
+    def test_whole(self, store: Store, project: Project, payload: bytes | None) -> None:
+        """An event comes back with all that was recorded of it, whatever its payload, and also where that was shed."""
         event = digested(
             project,
             7,
@@ -30,6 +31,7 @@ class EventStoreContract(StoreContract):
             remote_addr="10.0.0.1",
             sdk_client="sentry.python/2.75.0",
             hints=(("release", "x"),),
+            payload=payload,
         )
         issue = record_one(store, event)
         assert store.event(event.event_id) == StoredEvent(
@@ -54,7 +56,7 @@ class EventStoreContract(StoreContract):
             remote_addr="10.0.0.1",
             sdk_client="sentry.python/2.75.0",
             hints=event.hints,
-            payload=event.payload,
+            payload=payload,
         )
 
     def test_least(self, store: Store, project: Project) -> None:
