@@ -13,6 +13,8 @@ HEAD = "0003"
 """The newest revision that this version knows (a test compares it with the migrations)."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+KNOWN = frozenset(file.stem[1:5] for file in (MIGRATIONS / "versions").glob("v*.py"))
+"""All revisions that it knows, for they need not follow one another by number."""
 
 
 def migrate(database: Database) -> None:
@@ -71,12 +73,12 @@ def _check(connection: Connection) -> None:
                 f"the database has tables named like ours but no {VERSION_TABLE} ({strangers[0]}); "
                 "they are another program's, or a migration was interrupted: use another database, or remove them"
             )
-    elif found > HEAD:
+    elif found not in KNOWN:
         raise SchemaError(_other_version(found))
 
 
 def _other_version(found: str) -> str:
-    if found > HEAD:
+    if found not in KNOWN:
         return (
             f"the database's schema ({found}) is newer than this version of rustrak knows ({HEAD}); "
             "install a newer rustrak: pip install --upgrade rustrak"
