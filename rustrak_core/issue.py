@@ -17,6 +17,9 @@ ShortId = NewType("ShortId", str)
 _SHORT_ID = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*-[1-9][0-9]{0,17}")
 _MAX_ID = 2**53
 
+MERGED_MAX = 100
+"""How many merged issues an issue names, and how many one call merges."""
+
 
 class IssueState(enum.StrEnum):
     """What was decided about an issue."""
@@ -24,6 +27,15 @@ class IssueState(enum.StrEnum):
     OPEN = "open"
     RESOLVED = "resolved"
     MUTED = "muted"
+
+
+@attrs.frozen(kw_only=True)
+class MergedIssue:
+    """An issue that was merged into another one, which answers for it."""
+
+    id: IssueId
+    short_id: ShortId
+    merged_at: datetime = attrs.field(validator=utc)
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +54,7 @@ class Issue:
         first_release, last_release: Of the earliest and the latest event that names a release, or None.
         resolved_at: None unless the state is resolved.
         regressed_at: When an event last reopened it, with that event's release in *regressed_in*.
+        merged: The issues that were merged into it, or into one of these, the last one first; at most `MERGED_MAX`.
     """
 
     id: IssueId
@@ -62,6 +75,7 @@ class Issue:
     resolved_at: datetime | None = attrs.field(default=None, validator=utc)
     regressed_at: datetime | None = attrs.field(default=None, validator=utc)
     regressed_in: str | None = None
+    merged: tuple[MergedIssue, ...] = ()
 
 
 def issue_state(text: str) -> IssueState:

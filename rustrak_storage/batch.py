@@ -84,6 +84,7 @@ class Batch:
         projects: Every project that the batch names and that exists, deleted ones too.
         stored: The issue of every event of the batch that is stored already, and whose issue exists.
         keys: The issue of every known grouping key of the batch.
+        origins: The issue that a key belonged to before that was merged, where it was; and those of new keys.
         opened: New issues, in order of their numbers; their ids are below 0 until `number` gives them theirs.
         touched: Issues that were there and got events.
     """
@@ -91,6 +92,7 @@ class Batch:
     projects: Mapping[int, ProjectRow]
     stored: Mapping[EventKey, int]
     keys: dict[KeyId, IssueRow]
+    origins: dict[KeyId, int] = attrs.field(factory=dict)
     opened: list[IssueRow] = attrs.field(factory=list, init=False)
     touched: dict[int, IssueRow] = attrs.field(factory=dict, init=False)
     new_keys: dict[KeyId, IssueRow] = attrs.field(factory=dict, init=False)
@@ -171,7 +173,7 @@ class Batch:
             issue = self._open(event, project)
         elif issue.id > 0:
             self.touched[issue.id] = issue
-        self._learn(event, issue)
+        self._learn(event, issue, self.origins.get((event.project_id, *key)) if self.origins else None)
         reopened = issue.add(event)
         project.event_count += 1
         self._here[event_key] = issue
@@ -194,11 +196,13 @@ class Batch:
         self.opened.append(issue)
         return issue
 
-    def _learn(self, event: Filed, issue: IssueRow) -> None:
+    def _learn(self, event: Filed, issue: IssueRow, origin: int | None) -> None:
         for value, mechanism in event.keys:
             key_id = (event.project_id, value, mechanism)
             if key_id not in self.keys:
                 self.keys[key_id] = self.new_keys[key_id] = issue
+                if origin is not None:  # what an issue that was merged learns stays its own
+                    self.origins[key_id] = origin
 
 
 def _issue_id(number: int | None) -> IssueId | None:

@@ -8,11 +8,12 @@ import hashlib
 import struct
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Self
 
 import attrs
 
 from rustrak_core.digested import Digested, GroupingKey
-from rustrak_core.issue import Issue, IssueId, IssueState, ShortId, reopens
+from rustrak_core.issue import Issue, IssueId, IssueState, MergedIssue, ShortId, reopens
 from rustrak_core.project import ProjectId
 from rustrak_core.times import from_micros, to_micros
 from rustrak_storage.texts import clean, clean_or_none, fold
@@ -22,6 +23,8 @@ VALUES_MAX = 1000
 
 _RANK = struct.Struct(">QQ16s")
 _BIAS = 1 << 63
+_NEVER = _BIAS - 1
+"""Later than any event's time."""
 
 
 def rank(timestamp: int, received_at: int, event_id: bytes) -> bytes:
@@ -34,6 +37,12 @@ def user_hash(identity: str) -> bytes:
     return hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+_BY_EVENTS = (
+    "type", "message", "culprit", "level", "platform", "search", "first_seen", "last_seen", "latest",
+    "first_release", "first_release_rank", "last_release", "last_release_rank",
+)  # fmt: skip
+
+
 @attrs.define(kw_only=True, slots=True)
 class IssueRow:
     """An issue as stores keep it, and as events change it. Times are microseconds.
@@ -41,6 +50,7 @@ class IssueRow:
     Attributes:
         number: The number in its short id.
         latest: The `rank` of the latest event; type, message and the like are that event's.
+        era: Counts how often it lost events to another issue, and with them users and values that it had.
     """
 
     id: int
@@ -65,15 +75,68 @@ class IssueRow:
     resolved_at: int | None = None
     regressed_at: int | None = None
     regressed_in: str | None = None
+    era: int = 0
 
     def add(self, event: "Filed") -> bool:
         """Count *event*, and return whether it reopened the issue."""
+        self.count(event)
+        return self.reopen(event.received_at, event.release)
+
+    def count(self, event: "Filed | Counted") -> None:
+        """Count *event*, whatever the issue's state."""
         self.event_count += 1
         self.first_seen = min(self.first_seen, event.timestamp)
         if event.rank > self.latest:
             self._follow(event)
         self._release(event)
-        return self._reopen(event)
+
+    def reopen(self, received_at: int, release: str | None) -> bool:
+        """Reopen the issue if an event of that time of receipt and release does; return whether it did."""
+        if self.state != "resolved" or self.resolved_at is None:
+            return False
+        if not reopens(IssueState.RESOLVED, from_micros(self.resolved_at), from_micros(received_at)):
+            return False
+        self.state = IssueState.OPEN.value
+        self.resolved_at = None
+        self.regressed_at = received_at
+        self.regressed_in = release
+        return True
+
+    def emptied(self) -> Self:
+        """Return the issue as it is before any event was counted; its title stays until one is."""
+        return attrs.evolve(
+            self,
+            event_count=0,
+            user_count=0,
+            first_seen=_NEVER,
+            latest=b"",
+            first_release=None,
+            first_release_rank=None,
+            last_release=None,
+            last_release_rank=None,
+        )
+
+    def become(self, counted: Self) -> None:
+        """Take what *counted* has by its events; times and releases stay where it has none. State and ids stay."""
+        self.event_count, self.user_count = counted.event_count, counted.user_count
+        if not counted.event_count:
+            return
+        for name in _BY_EVENTS:
+            setattr(self, name, getattr(counted, name))
+
+    def absorb(self, other: Self) -> None:
+        """Count all that *other* counted as well, but for its users, who may be the same."""
+        self.event_count += other.event_count
+        self.first_seen = min(self.first_seen, other.first_seen)
+        if other.event_count and other.latest > self.latest:
+            self.latest, self.last_seen = other.latest, other.last_seen
+            self.type, self.message, self.culprit = other.type, other.message, other.culprit
+            self.level, self.platform, self.search = other.level, other.platform, other.search
+        first, last = other.first_release_rank, other.last_release_rank
+        if first is not None and (self.first_release_rank is None or first < self.first_release_rank):
+            self.first_release, self.first_release_rank = other.first_release, first
+        if last is not None and (self.last_release_rank is None or last > self.last_release_rank):
+            self.last_release, self.last_release_rank = other.last_release, last
 
     def set_state(self, state: IssueState, now: datetime) -> bool:
         """Give the issue *state*; return False where it has it already."""
@@ -83,7 +146,7 @@ class IssueRow:
         self.resolved_at = to_micros(now) if state is IssueState.RESOLVED else None
         return True
 
-    def to_issue(self, slug: str) -> Issue:
+    def to_issue(self, slug: str, merged: tuple[MergedIssue, ...] = ()) -> Issue:
         """Return the value that callers see; *slug* is the project's."""
         return Issue(
             id=IssueId(self.id),
@@ -104,9 +167,10 @@ class IssueRow:
             resolved_at=_moment(self.resolved_at),
             regressed_at=_moment(self.regressed_at),
             regressed_in=self.regressed_in,
+            merged=merged,
         )
 
-    def _follow(self, event: "Filed") -> None:
+    def _follow(self, event: "Filed | Counted") -> None:
         self.latest = event.rank
         self.last_seen = event.timestamp
         self.level, self.platform = event.level, event.platform
@@ -114,24 +178,13 @@ class IssueRow:
             self.type, self.message, self.culprit = event.type, event.message, event.culprit
             self.search = fold(event.type, event.message, event.culprit)
 
-    def _release(self, event: "Filed") -> None:
+    def _release(self, event: "Filed | Counted") -> None:
         if event.release is None:
             return
         if self.first_release_rank is None or event.rank < self.first_release_rank:
             self.first_release, self.first_release_rank = event.release, event.rank
         if self.last_release_rank is None or event.rank > self.last_release_rank:
             self.last_release, self.last_release_rank = event.release, event.rank
-
-    def _reopen(self, event: "Filed") -> bool:
-        if self.state != "resolved" or self.resolved_at is None:
-            return False
-        if not reopens(IssueState.RESOLVED, from_micros(self.resolved_at), event.source.received_at):
-            return False
-        self.state = IssueState.OPEN.value
-        self.resolved_at = None
-        self.regressed_at = event.received_at
-        self.regressed_in = event.release
-        return True
 
 
 @attrs.define(kw_only=True, slots=True)
@@ -179,6 +232,29 @@ class Filed:
             last_seen=self.timestamp,
             latest=self.rank,
         )
+
+
+@attrs.frozen(kw_only=True)
+class Counted:
+    """A stored event, read again for what an issue takes from it. Times are microseconds.
+
+    Attributes:
+        user: The hash of who it happened to, or None.
+        facets: What lists filter by, as pairs of key and value.
+    """
+
+    timestamp: int
+    received_at: int
+    event_id: bytes
+    rank: bytes
+    type: str
+    message: str
+    culprit: str
+    level: str
+    platform: str
+    release: str | None
+    user: bytes | None
+    facets: list[tuple[str, str]]
 
 
 def filed(event: Digested) -> Filed:

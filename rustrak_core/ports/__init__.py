@@ -8,6 +8,7 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 
 from rustrak_core.ports.grouping import GroupingStore, ProjectGrouping
 from rustrak_core.ports.keys import KeyRing
+from rustrak_core.ports.merges import MergeStore
 from rustrak_core.ports.spool import (
     Attempt,
     EagerIntake,
@@ -42,6 +43,7 @@ __all__ = [
     "KeyRing",
     "Ledger",
     "Maintenance",
+    "MergeStore",
     "ProjectGrouping",
     "ProjectStore",
     "Recorded",

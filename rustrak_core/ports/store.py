@@ -12,6 +12,7 @@ from rustrak_core.digested import Digested, EventSummary, StoredEvent
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery, Page
 from rustrak_core.ports.grouping import GroupingStore
+from rustrak_core.ports.merges import MergeStore
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.token import Token, TokenId
 
@@ -174,10 +175,12 @@ class IssueStore(Protocol):
     def delete_issue(self, ref: IssueId | ShortId, *, now: datetime) -> Issue:
         """Delete an issue with its events and grouping keys, and return it as it was.
 
-        It is gone at once; the same error later opens a new issue with a new short id. Rows go by `Maintenance.purge`.
+        It is gone at once, with all that was merged into it; the same error later opens a new issue with a new short
+        id. Rows go by `Maintenance.purge`.
 
         Raises:
             UnknownIssueError: there is none, or it was deleted already.
+            InvalidInputError: it was merged into another issue, which would be deleted in its place.
         """
         ...
 
@@ -256,5 +259,7 @@ class Maintenance(Protocol):
         ...
 
 
-class Store(ProjectStore, TokenStore, GroupingStore, IssueStore, EventStore, CounterStore, Maintenance, Protocol):
+class Store(
+    ProjectStore, TokenStore, GroupingStore, IssueStore, MergeStore, EventStore, CounterStore, Maintenance, Protocol
+):
     """All that a backend keeps."""

@@ -13,7 +13,6 @@ from rustrak_core.errors import (
     InvalidInputError,
     StalePositionError,
     UnknownEventError,
-    UnknownIssueError,
     UnknownProjectError,
     UnknownTokenError,
 )
@@ -24,15 +23,17 @@ from rustrak_core.project import Project, ProjectId, key_hex, slugs
 from rustrak_core.times import to_micros
 from rustrak_core.token import Token, TokenId
 from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, ProjectRow
-from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, split_short_id
+from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, short_id
 from rustrak_storage.memory.grouping import MemoryGrouping
+from rustrak_storage.memory.merges import MemoryMerges
 from rustrak_storage.memory.views import event_keyset, stored, summary
+from rustrak_storage.merging import refuse_merged
 from rustrak_storage.texts import clean
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class MemoryStore(MemoryGrouping, Store):
+class MemoryStore(MemoryGrouping, MemoryMerges, Store):
     """Keeps everything in this process, until it is closed. Thread-safe; a fork gets a copy."""
 
     def __init__(self) -> None:
@@ -41,11 +42,7 @@ class MemoryStore(MemoryGrouping, Store):
         self._started = False
         self._tokens: dict[int, Token] = {}
         self._last_token = self._last_issue = 0
-        self._issues: dict[int, IssueRow] = {}
         self._events: dict[EventKey, Filing] = {}
-        self._events_of: dict[int, dict[EventKey, Filing]] = defaultdict(dict)
-        self._facets: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-        self._users: dict[int, set[bytes]] = defaultdict(set)
         self._counters: dict[CounterKey, int] = defaultdict(int)
         self._positions: dict[str, SpoolPosition] = {}
 
@@ -167,7 +164,7 @@ class MemoryStore(MemoryGrouping, Store):
                 raise StalePositionError("the lane was recorded by another worker; read again from its position")
             # Nothing below can fail, so nothing has to be taken back.
             known = {key: self._events[key].issue.id for key in map(_event_key, ready) if key in self._events}
-            batch = Batch(projects=self._projects, stored=known, keys=self._keys)
+            batch = Batch(projects=self._projects, stored=known, keys=self._keys, origins=self._origins)
             batch.file(ready)
             batch.count(counts)
             self._keep(batch)
@@ -194,27 +191,27 @@ class MemoryStore(MemoryGrouping, Store):
             chosen = [row for _value, _id, row in keyed[: query.limit]]
             more = len(keyed) > query.limit
             after = Keyset(values=(getattr(chosen[-1], query.sort.value), chosen[-1].id)) if more else None
-            return Page(items=[row.to_issue(project.slug) for row in chosen], after=after)
+            return Page(items=[self._shown(row) for row in chosen], after=after)
 
     def issue(self, ref: IssueId | ShortId) -> Issue:
         """See `rustrak_core.ports.IssueStore.issue`."""
         with self._lock:
-            row = self._issue(ref)
-            return row.to_issue(self._projects[row.project_id].slug)
+            return self._shown(self._issue(ref))
 
     def set_issue_state(self, ref: IssueId | ShortId, state: IssueState, *, now: datetime) -> Issue:
         """See `rustrak_core.ports.IssueStore.set_issue_state`."""
         with self._lock:
             row = self._issue(ref)
             row.set_state(state, now)
-            return row.to_issue(self._projects[row.project_id].slug)
+            return self._shown(row)
 
     def delete_issue(self, ref: IssueId | ShortId, *, now: datetime) -> Issue:  # noqa: ARG002 - nothing is marked here
         """See `rustrak_core.ports.IssueStore.delete_issue`."""
         with self._lock:
             row = self._issue(ref)
             project = self._projects[row.project_id]
-            before = row.to_issue(project.slug)
+            refuse_merged(self._node(ref), short_id(project.slug, row.number))
+            before = self._shown(row)
             self._remove(row)
             project.issue_count -= 1
             return before
@@ -298,23 +295,18 @@ class MemoryStore(MemoryGrouping, Store):
         """Forget everything."""
         with self._lock:
             self._closed = True
-            for kept in (self._projects, self._tokens, self._issues, self._keys, self._events, self._events_of):
+            for kept in (
+                self._projects,
+                self._tokens,
+                self._issues,
+                self._merged,
+                self._keys,
+                self._events,
+                self._events_of,
+            ):
                 kept.clear()
 
-    # Within
-
-    def _issue(self, ref: int | str) -> IssueRow:
-        self._check_open()
-        if isinstance(ref, int):
-            row = self._issues.get(ref)
-        else:
-            slug, number = split_short_id(ref)
-            project = next((row.id for row in self._projects.values() if row.slug == slug), None)
-            rows = self._issues.values()
-            row = next((row for row in rows if row.project_id == project and row.number == number), None)
-        if row is None:
-            raise UnknownIssueError("no such issue")
-        return row
+        # Within
 
     def _keep(self, batch: Batch) -> None:
         batch.number(range(self._last_issue + 1, self._last_issue + 1 + len(batch.opened)))
@@ -339,9 +331,10 @@ class MemoryStore(MemoryGrouping, Store):
             del self._events[key]
         for key_id in [key_id for key_id, row in self._keys.items() if row is issue]:
             del self._keys[key_id]
-        for facet in [facet for facet in self._facets if facet[0] == issue.id]:
-            del self._facets[facet]
-        self._users.pop(issue.id, None)
+            self._origins.pop(key_id, None)
+        for number in [number for number, one in self._merged.items() if one.root is issue]:
+            del self._merged[number]
+        self._forget(issue)
         del self._issues[issue.id]
 
     def _matches(self, row: IssueRow, query: IssueQuery) -> bool:

@@ -18,8 +18,8 @@ from rustrak_storage.sql.contents import details_of, payload_of
 from rustrak_storage.sql.details import unpacked
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import unreadable
-from rustrak_storage.sql.issues import live_issue
 from rustrak_storage.sql.keyset import behind, bounded, ordered
+from rustrak_storage.sql.named import live_issue
 from rustrak_storage.sql.rows import user_of
 
 _TABLE = schema.event
@@ -43,16 +43,16 @@ class SqlEvents(SqlPart, EventStore):
 
     def events(self, query: EventQuery) -> Page[EventSummary]:
         """See `rustrak_core.ports.EventStore.events`."""
-        rows: Select[Any] = select(*_SUMMARY).where(_TABLE.c.issue_id == bounded(query.issue_id))
-        rows = rows.order_by(*ordered(_ORDER, descending=True)).limit(query.limit + 1)
+        rows: Select[Any] = select(*_SUMMARY).order_by(*ordered(_ORDER, descending=True)).limit(query.limit + 1)
         if query.after is not None:
             timestamp, received_at, event_id = query.after.values
             # A number that no event can have is behind or before all, as its sign says.
             last = min(max(event_id, 0), 2**128 - 1).to_bytes(16)
             rows = rows.where(behind(_ORDER, (timestamp, received_at, last), descending=True))
-        with self._database.reading() as connection:
-            live_issue(connection, query.issue_id)
-            found = [_summary(row) for row in connection.execute(rows)]
+        # One moment: between the two, the issue may be merged into another.
+        with self._database.reading(snapshot=True) as connection:
+            issue, _slug = live_issue(connection, query.issue_id)
+            found = [_summary(row) for row in connection.execute(rows.where(_TABLE.c.issue_id == issue.id))]
         chosen = found[: query.limit]
         return Page(items=chosen, after=_keyset(chosen[-1]) if len(found) > query.limit else None)
 

@@ -4,20 +4,21 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, insert, literal, or_, select, update
 
 from rustrak_core.accepted import Count, SpoolAdvance
 from rustrak_core.digested import Digested
-from rustrak_core.errors import UnknownIssueError
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import IssueQuery, Keyset, Page
 from rustrak_core.ports import IssueStore, Recorded
 from rustrak_core.project import ProjectId
 from rustrak_core.times import to_micros
-from rustrak_storage.filing import IssueRow, split_short_id
+from rustrak_storage.filing import short_id
+from rustrak_storage.merging import refuse_merged
 from rustrak_storage.sql import schema
 from rustrak_storage.sql.base import SqlPart
 from rustrak_storage.sql.keyset import behind, bounded, ordered
+from rustrak_storage.sql.named import live_issue, locked_issue, merged_into, node, shown
 from rustrak_storage.sql.projects import live_project
 from rustrak_storage.sql.record import Recorder
 from rustrak_storage.sql.rows import issue_row, select_issues
@@ -52,27 +53,27 @@ class SqlIssues(SqlPart, IssueStore):
             rare, facets = _facets(connection, query)
             statement = _page(query, rare).where(*_conditions(query), *facets)
             found = [issue_row(row) for row in connection.execute(statement)]
-        chosen = found[: query.limit]
+            chosen = found[: query.limit]
+            merged = merged_into(connection, project.slug, [row.id for row in chosen])
         after = None
         if len(found) > query.limit:
             after = Keyset(values=(getattr(chosen[-1], query.sort.value), chosen[-1].id))
-        return Page(items=[row.to_issue(project.slug) for row in chosen], after=after)
+        return Page(items=[row.to_issue(project.slug, merged.get(row.id, ())) for row in chosen], after=after)
 
     def issue(self, ref: IssueId | ShortId) -> Issue:
         """See `rustrak_core.ports.IssueStore.issue`."""
         with self._database.reading() as connection:
-            row, slug = live_issue(connection, ref)
-        return row.to_issue(slug)
+            return shown(connection, *live_issue(connection, ref))
 
     def set_issue_state(self, ref: IssueId | ShortId, state: IssueState, *, now: datetime) -> Issue:
         """See `rustrak_core.ports.IssueStore.set_issue_state`."""
 
         def work(connection: Connection) -> Issue:
-            row, slug = _locked_issue(connection, ref)
+            row, slug = locked_issue(connection, ref)
             if row.set_state(state, now):
                 values = {"state": row.state, "resolved_at": row.resolved_at}
                 connection.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(values))
-            return row.to_issue(slug)
+            return shown(connection, row, slug)
 
         return self._database.write(work)
 
@@ -80,14 +81,18 @@ class SqlIssues(SqlPart, IssueStore):
         """See `rustrak_core.ports.IssueStore.delete_issue`."""
 
         def work(connection: Connection) -> Issue:
-            row, slug = _locked_issue(connection, ref)
+            row, slug = locked_issue(connection, ref)
+            refuse_merged(node(connection, ref), short_id(slug, row.number))
+            before = shown(connection, row, slug)
             keys = schema.grouping_key
-            connection.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(deleted_at=to_micros(now)))
+            it = or_(_TABLE.c.id == row.id, _TABLE.c.leads_to == row.id)
+            connection.execute(update(_TABLE).where(it).values(deleted_at=to_micros(now)))
             connection.execute(delete(keys).where(keys.c.issue_id == row.id))
             fewer = update(_PROJECT).where(_PROJECT.c.id == row.project_id)
             connection.execute(fewer.values(issue_count=_PROJECT.c.issue_count - 1))
-            connection.execute(insert(schema.doomed).values(kind="issue", id=row.id))
-            return row.to_issue(slug)
+            doomed = select(literal("issue"), _TABLE.c.id).where(it)
+            connection.execute(insert(schema.doomed).from_select(["kind", "id"], doomed))
+            return before
 
         return self._database.write(work)
 
@@ -99,38 +104,6 @@ def mechanisms_of(connection: Connection, project_id: ProjectId) -> Sequence[str
     mine = (issue.c.project_id == bounded(project_id), issue.c.deleted_at.is_(None))
     statement = select(key.c.mechanism).join(issue, issue.c.id == key.c.issue_id).where(*mine).distinct()
     return sorted(connection.execute(statement).scalars())
-
-
-def live_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str]:
-    """Return the issue that *ref* names, and its project's slug.
-
-    Raises:
-        UnknownIssueError: there is none, or it or its project was deleted.
-    """
-    query = (
-        select_issues()
-        .add_columns(_PROJECT.c.slug)
-        .select_from(_TABLE.join(_PROJECT, _PROJECT.c.id == _TABLE.c.project_id))
-        .where(_condition(ref), _TABLE.c.deleted_at.is_(None), _PROJECT.c.deleted_at.is_(None))
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise UnknownIssueError("no such issue; list them to find its id")
-    return issue_row(row), row.slug
-
-
-def _locked_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str]:
-    """Return the issue as `live_issue` does, while no other transaction records in its project."""
-    row, _slug = live_issue(connection, ref)
-    connection.execute(select(_PROJECT.c.id).where(_PROJECT.c.id == row.project_id).with_for_update())
-    return live_issue(connection, row.id)
-
-
-def _condition(ref: int | str) -> ColumnElement[bool]:
-    if isinstance(ref, int):
-        return _TABLE.c.id == bounded(ref)
-    slug, number = split_short_id(ref)
-    return and_(_PROJECT.c.slug == slug, _TABLE.c.number == number)
 
 
 def _page(query: IssueQuery, rare: set[int] | None) -> Select[Any]:
@@ -149,6 +122,7 @@ def _page(query: IssueQuery, rare: set[int] | None) -> Select[Any]:
 
 def _conditions(query: IssueQuery) -> Iterator[ColumnElement[bool]]:
     yield _TABLE.c.deleted_at.is_(None)
+    yield _TABLE.c.leads_to.is_(None)
     if query.state is not None:
         yield _TABLE.c.state == query.state.value
     for word in query.words:

@@ -26,14 +26,20 @@ from rustrak_storage.sql.facets import Known, add_facets, add_users
 from rustrak_storage.sql.ids import allocate
 from rustrak_storage.sql.keyset import bounded
 from rustrak_storage.sql.payloads import Packed
-from rustrak_storage.sql.rows import ISSUE_COLUMNS, issue_row, project_row, select_projects, user_json
+from rustrak_storage.sql.rows import (
+    ISSUE_CHANGES,
+    ISSUE_COLUMNS,
+    issue_row,
+    project_row,
+    select_projects,
+    user_json,
+)
 from rustrak_storage.sql.upsert import adding
 
-# What events change in an issue, and in a project.
-_ISSUE_CHANGES = tuple(name for name in ISSUE_COLUMNS if name not in {"id", "project_id", "number"})
+# What events change in a project.
 _PROJECT_CHANGES = ("event_count", "issue_count", "last_number")
 _STORED = ("id", "project_id", "event_id", "issue_id")
-_KEY = ("project_id", "value", "mechanism", "issue_id")
+_KEY = ("project_id", "value", "mechanism", "issue_id", "origin_id")
 _COUNTER = ("project_id", "day", "category", "outcome", "reason")
 _PAYLOAD = ("event", "codec", "dictionary", "size", "data")
 _EVENT = tuple(column.name for column in schema.event.columns)
@@ -45,7 +51,7 @@ _INSERT_PAYLOAD = insert(schema.payload)
 _INSERT_ISSUE = insert(schema.issue)
 _INSERT_KEY = insert(schema.grouping_key)
 _issue_values = attrgetter(*ISSUE_COLUMNS)
-_issue_changes = attrgetter(*_ISSUE_CHANGES, "id")
+_issue_changes = attrgetter(*ISSUE_CHANGES, "id")
 _project_changes = attrgetter(*_PROJECT_CHANGES, "id")
 
 
@@ -134,7 +140,8 @@ def _load(connection: Connection, events: Sequence[Filed], projects: dict[int, P
     live = [event for event in events if event.project_id in alive]
     stored, replaced = _stored(connection, live)
     _remove(connection, replaced)
-    return Batch(projects=projects, stored=stored, keys=_keys(connection, live))
+    keys, origins = _keys(connection, live)
+    return Batch(projects=projects, stored=stored, keys=keys, origins=origins)
 
 
 def _stored(connection: Connection, events: Sequence[Filed]) -> tuple[dict[EventKey, int], list[int]]:
@@ -160,24 +167,31 @@ def _remove(connection: Connection, rows: Sequence[int]) -> None:
         connection.execute(delete(schema.event).where(schema.event.c.id.in_(chunk)))
 
 
-def _keys(connection: Connection, events: Sequence[Filed]) -> dict[KeyId, IssueRow]:
+def _keys(connection: Connection, events: Sequence[Filed]) -> tuple[dict[KeyId, IssueRow], dict[KeyId, int]]:
+    """Return the issues of keys that are known, and for those of issues that were merged whose they were."""
     wanted = {(event.project_id, value, mechanism) for event in events for value, mechanism in event.asked}
     values = {value for _project, value, _mechanism in wanted}
     found: dict[KeyId, int] = {}
-    for project, value, mechanism, issue in bulk.find(connection, schema.grouping_key, _KEY, ("value",), values):
+    origins: dict[KeyId, int] = {}
+    for project, value, mechanism, issue, origin in bulk.find(
+        connection, schema.grouping_key, _KEY, ("value",), values
+    ):
         key = (project, bytes(value), mechanism)
         if key in wanted:
             found[key] = issue
+            if origin is not None:
+                origins[key] = origin
     rows = bulk.find(connection, schema.issue, ISSUE_COLUMNS, ("id",), set(found.values()))
     issues = {row.id: row for row in map(issue_row, rows)}
-    return {key: issues[number] for key, number in found.items()}
+    return {key: issues[number] for key, number in found.items()}, origins
 
 
 def _write_issues(connection: Connection, batch: Batch) -> None:
     bulk.write(connection, _INSERT_ISSUE, ISSUE_COLUMNS, [_issue_values(row) for row in batch.opened])
     touched = [_issue_changes(row) for _number, row in sorted(batch.touched.items())]
-    bulk.write(connection, _UPDATE_ISSUE, (*_ISSUE_CHANGES, "b_id"), touched)
-    keys = [(*key, row.id) for key, row in sorted(batch.new_keys.items(), key=itemgetter(0))]
+    bulk.write(connection, _UPDATE_ISSUE, (*ISSUE_CHANGES, "b_id"), touched)
+    new = sorted(batch.new_keys.items(), key=itemgetter(0))
+    keys = [(*key, row.id, batch.origins.get(key)) for key, row in new]
     bulk.write(connection, _INSERT_KEY, _KEY, keys)
 
 

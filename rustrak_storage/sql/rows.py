@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 import orjson
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Row, Select, select, update
 
 from rustrak_core.digested import User
 from rustrak_core.times import from_micros
@@ -15,6 +15,9 @@ from rustrak_storage.sql import schema
 from rustrak_storage.texts import clean_or_none
 
 ISSUE_COLUMNS = tuple(field.name for field in attrs.fields(IssueRow))
+ISSUE_CHANGES = tuple(name for name in ISSUE_COLUMNS if name not in {"id", "project_id", "number"})
+"""What events change in an issue."""
+
 PROJECT_COLUMNS = tuple(field.name for field in attrs.fields(ProjectRow))
 
 
@@ -26,6 +29,12 @@ def select_issues() -> Select[Any]:
 def select_projects() -> Select[Any]:
     """Return a query for all that a ProjectRow holds."""
     return select(*(schema.project.c[name] for name in PROJECT_COLUMNS))
+
+
+def save_issue(connection: Connection, row: IssueRow) -> None:
+    """Write all that events change in an issue."""
+    values = {name: getattr(row, name) for name in ISSUE_CHANGES}
+    connection.execute(update(schema.issue).where(schema.issue.c.id == row.id).values(values))
 
 
 def issue_row(row: Row[Any]) -> IssueRow:

@@ -13,6 +13,7 @@ from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.events import SqlEvents
 from rustrak_storage.sql.grouping import SqlGrouping
 from rustrak_storage.sql.issues import SqlIssues
+from rustrak_storage.sql.merges import SqlMerges
 from rustrak_storage.sql.migrate import check, migrate
 from rustrak_storage.sql.projects import SqlProjects, insert_project, mark_started
 from rustrak_storage.sql.purge import anything_doomed, purge
@@ -20,7 +21,7 @@ from rustrak_storage.sql.record import Recorder
 from rustrak_storage.sql.tokens import SqlTokens, insert_token
 
 
-class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlEvents, SqlCounters, Store):
+class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlMerges, SqlEvents, SqlCounters, Store):
     """Keeps everything in SQLite, PostgreSQL or MariaDB."""
 
     def __init__(self, url: URL) -> None:
