@@ -89,7 +89,7 @@ def _merge(connection: Connection, row: IssueRow, sources: Sequence[IssueRow], n
     for source in sources:
         row.absorb(source)
         _add_facets(connection, row, source.id)
-    row.user_count += _add_users(connection, row.id, numbers)
+    row.user_count = _add_users(connection, row.id, numbers)
     for number in numbers:
         forget(connection, number)
     # Assigned in this order: MariaDB reads what was assigned before.
@@ -132,11 +132,12 @@ def _add_facets(connection: Connection, row: IssueRow, source: int) -> None:
 
 
 def _add_users(connection: Connection, target: int, sources: Sequence[int]) -> int:
-    """Make the users of *sources* users of *target*; return how many it did not have."""
+    """Make the users of *sources* users of *target*; return how many it has then."""
     there = _USER.alias("there")
     has = exists().where(there.c.issue_id == target, there.c.user_hash == _USER.c.user_hash)
     new = select(literal(target), _USER.c.user_hash).where(_USER.c.issue_id.in_(sources), ~has).distinct()
-    return connection.execute(insert(_USER).from_select(["issue_id", "user_hash"], new)).rowcount
+    connection.execute(insert(_USER).from_select(["issue_id", "user_hash"], new))
+    return connection.execute(select(func.count()).where(_USER.c.issue_id == target)).scalar_one()
 
 
 def _take_out(connection: Connection, dictionaries: Dictionaries, row: IssueRow, branch: Branch) -> None:

@@ -20,6 +20,7 @@ from rustrak_storage.testing.events import EventStoreContract
 from rustrak_storage.testing.grouping import GroupingStoreContract
 from rustrak_storage.testing.issues import IssueListContract, IssueStoreContract
 from rustrak_storage.testing.maintenance import MaintenanceContract
+from rustrak_storage.testing.merges import MergeContract, UnmergeContract
 from rustrak_storage.testing.projects import ProjectStoreContract
 from rustrak_storage.testing.races import RaceContract, SharedStoreContract
 from rustrak_storage.testing.record import RecordContract
@@ -33,10 +34,12 @@ __all__ = [
     "IssueListContract",
     "IssueStoreContract",
     "MaintenanceContract",
+    "MergeContract",
     "ProjectStoreContract",
     "RaceContract",
     "RecordContract",
     "SharedStoreContract",
     "TokenStoreContract",
+    "UnmergeContract",
     "digested",
 ]

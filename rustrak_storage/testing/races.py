@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from rustrak_core.accepted import Outcome
-from rustrak_core.errors import StalePositionError, UnknownIssueError
+from rustrak_core.errors import InvalidInputError, StalePositionError, UnknownIssueError
 from rustrak_core.issue import IssueState
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery
 from rustrak_core.ports import Recorded, Store
@@ -141,6 +141,51 @@ class RaceContract(StoreContract):
             list(setting)
         assert store.issue(issue.id).event_count == 31
 
+    def test_merge_while_digesting(self, store: Store, project: Project) -> None:
+        """While issues are merged and taken apart, no event is lost or counted twice, and each is where its key is."""
+        one, two, three = (record_one(store, digested(project, n, text)).id for n, text in enumerate("abc"))
+
+        def merge(n: int) -> None:
+            with suppress(InvalidInputError):  # another thread was quicker
+                if n % 2:
+                    store.unmerge_issues(one, [two, three][n % 3 % 2 :])
+                else:
+                    store.merge_issues(one, [two, three], now=NOW)
+
+        def record(n: int) -> Recorded:
+            return store.record([digested(project, n, "abc"[n % 3], user=user(n % 7))])[0]
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            merging = pool.map(merge, range(24))
+            done = list(pool.map(record, range(3, 75)))
+            list(merging)
+        assert {(one.outcome, one.is_new) for one in done} == {(Outcome.STORED, False)}
+        merged = store.merge_issues(one, [two, three], now=NOW)
+        assert (merged.event_count, merged.user_count) == (75, 7)
+        store.unmerge_issues(one, [two, three])
+        for n, number in enumerate((one, two, three)):
+            held = store.events(EventQuery(issue_id=number, limit=100)).items
+            assert {event.id.int % 3 for event in held} == {n}
+            assert len(held) == store.issue(number).event_count == 25
+            assert store.issue(number).user_count == 7
+        assert (store.project(project.id).issue_count, store.project(project.id).event_count) == (3, 75)
+
+    def test_merge_crosswise(self, store: Store, project: Project) -> None:
+        """Of threads that merge two issues into each other, one merges, and the others find it done."""
+        one, two = (record_one(store, digested(project, n, text)).id for n, text in enumerate("ab"))
+
+        def merge(n: int) -> bool:
+            try:
+                store.merge_issues(*((one, [two]) if n % 2 else (two, [one])), now=NOW)
+            except InvalidInputError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            assert any(pool.map(merge, range(16)))
+        (issue,) = store.issues(IssueQuery(project_id=project.id)).items
+        assert (issue.event_count, len(issue.merged), store.project(project.id).issue_count) == (2, 1, 1)
+
     def test_first_start_of_many(self, store: Store) -> None:
         """Of threads that start at once, one gets the first project."""
         with ThreadPoolExecutor(THREADS) as pool:
@@ -194,6 +239,22 @@ class SharedStoreContract(StoreContract):
         assert sorted(int(issue.short_id.rpartition("-")[2]) for issue in issues) == list(range(1, 10 * PROCESSES + 2))
         assert store.project(project.id).event_count == 20 * PROCESSES
         assert max(issue.user_count for issue in issues) == 10
+
+    def test_processes_record_what_is_merged(self, store: Store, store_url: str, project: Project) -> None:
+        """Processes that know an issue's users and values go on rightly while it is merged and taken apart."""
+        one, two = (
+            record_one(store, digested(project, n, text)).id for n, text in ((90_000, "other"), (90_001, "shared"))
+        )
+        arguments = [(store_url, project.id, number) for number in range(PROCESSES)]
+        with ThreadPoolExecutor(1) as pool:
+            recording = pool.submit(_in_processes, _record, arguments)
+            while not recording.done():
+                store.merge_issues(one, [two], now=NOW)
+                store.unmerge_issues(one, [two])
+            done = recording.result()
+        assert not any(any(new) for new, _others in done)
+        assert (store.issue(one).event_count, store.issue(one).user_count) == (1, 0)
+        assert (store.issue(two).event_count, store.issue(two).user_count) == (10 * PROCESSES + 1, 10)
 
     def test_processes_start_first(self, store_url: str) -> None:
         """Of processes that start on one empty store, one gets the first project and token."""

@@ -38,6 +38,14 @@ class TestIssueLists(testing.IssueListContract):
     pass
 
 
+class TestMerges(testing.MergeContract):
+    pass
+
+
+class TestUnmerges(testing.UnmergeContract):
+    pass
+
+
 class TestEvents(testing.EventStoreContract):
     pass
 

@@ -34,6 +34,14 @@ class TestIssueLists(testing.IssueListContract):
     pass
 
 
+class TestMerges(testing.MergeContract):
+    pass
+
+
+class TestUnmerges(testing.UnmergeContract):
+    pass
+
+
 class TestEvents(testing.EventStoreContract):
     pass
 
