@@ -24,6 +24,7 @@ from rustrak_http.openapi import OpenApiResource
 from rustrak_http.resources.events import EventResource, IssueEventsResource
 from rustrak_http.resources.health import LiveResource, ReadyResource, WorkerProbe
 from rustrak_http.resources.issues import IssueResource, ProjectIssuesResource
+from rustrak_http.resources.merges import MergeResource, UnmergeResource
 from rustrak_http.resources.projects import ProjectResource, ProjectsResource
 from rustrak_http.resources.stats import StatsResource
 from rustrak_http.resources.tokens import TokenResource, TokensResource
@@ -91,6 +92,8 @@ def create_app(
         ("/api/projects/{project_id}/stats", StatsResource(store, spool=spool, clock=clock)),
         ("/api/projects/{project_id}/issues", ProjectIssuesResource(store, listing=listing)),
         ("/api/issues/{issue_id}", IssueResource(store, clock=clock)),
+        ("/api/issues/{issue_id}/merge", MergeResource(store, clock=clock)),
+        ("/api/issues/{issue_id}/unmerge", UnmergeResource(store)),
         ("/api/issues/{issue_id}/events", IssueEventsResource(store, listing=listing)),
         ("/api/events/{event_id}", EventResource(store)),
         ("/api/tokens", TokensResource(store, listing=listing, clock=clock, new_token=new_token)),

@@ -1,7 +1,7 @@
 """Request bodies: read in bounded pieces, however the HTTP server hands them over; and the JSON of management."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, NewType, TypeVar
 
 import attrs
 import falcon
@@ -30,6 +30,17 @@ class IssueBody:
     """What changes an issue."""
 
     state: str
+
+
+IssueNames = NewType("IssueNames", tuple[str, ...])
+"""Issues by number or short id, as the body has them; numbers in digits."""
+
+
+@attrs.frozen(kw_only=True)
+class MergeBody:
+    """Which issues are merged into another, or taken out of it."""
+
+    issue_ids: IssueNames
 
 
 @attrs.frozen(kw_only=True)
@@ -135,6 +146,20 @@ def _text_or_null(value: Any, _type: Any) -> str | None:
     raise TypeError(message)
 
 
+def _issue_names(value: Any, _type: Any) -> IssueNames:
+    if not isinstance(value, list):
+        message = "must be a list of numbers or short ids"
+        raise TypeError(message)
+    for index, name in enumerate(value):
+        if isinstance(name, bool) or not isinstance(name, int | str):
+            raise InvalidInputError(f"issue_ids[{index}]", "must be a number, or a short id as in MY-APP-1")
+    return IssueNames(tuple(name if isinstance(name, str) else _digits(name) for name in value))
+
+
+def _digits(number: int) -> str:
+    return str(number) if abs(number) < 2**63 else "0"  # no issue has such a number, nor 0
+
+
 def _fault(error: BaseException, path: str) -> InvalidInputError:
     """Return the first fault that *error* holds, with the path to it."""
     if isinstance(error, ClassValidationError):
@@ -143,6 +168,8 @@ def _fault(error: BaseException, path: str) -> InvalidInputError:
             return _fault(fault, note.name)
         for fault in without_notes:
             return _fault(fault, path)
+    if isinstance(error, InvalidInputError):
+        return error
     if isinstance(error, ForbiddenExtraKeysError):
         return InvalidInputError(min(error.extra_fields)[:100] or '""', "unknown; leave it out")
     if isinstance(error, KeyError):
@@ -153,3 +180,4 @@ def _fault(error: BaseException, path: str) -> InvalidInputError:
 _converter = Converter(forbid_extra_keys=True)
 _converter.register_structure_hook(str, _strict_text)
 _converter.register_structure_hook(str | None, _text_or_null)
+_converter.register_structure_hook(IssueNames, _issue_names)

@@ -61,6 +61,9 @@ def issue_to_json(issue: Issue) -> dict[str, Any]:
         "resolved_at": None if issue.resolved_at is None else to_rfc3339(issue.resolved_at),
         "regressed_at": None if issue.regressed_at is None else to_rfc3339(issue.regressed_at),
         "regressed_in": issue.regressed_in,
+        "merged": [
+            {"id": one.id, "short_id": one.short_id, "merged_at": to_rfc3339(one.merged_at)} for one in issue.merged
+        ],
     }
 
 

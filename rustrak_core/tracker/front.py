@@ -27,12 +27,13 @@ from rustrak_core.token import DESCRIPTION_MAX, Token, TokenId, token_hash
 from rustrak_core.tracker.exceptions import exception_event
 from rustrak_core.tracker.intake import Ingested, record
 from rustrak_core.tracker.mechanisms import Digester
+from rustrak_core.tracker.merges import Merges
 from rustrak_core.tracker.refs import IssueRef, ProjectRef, event_uuid, issue_key, issue_sort, project_slug
 from rustrak_core.tracker.rules import pin_mechanism, rules_of, set_rules
 from rustrak_core.view import event_to_json, explain_event
 
 
-class Tracker:
+class Tracker(Merges):
     """Error tracking inside a Python service: give it envelopes or events, and get issues back.
 
     Thread-safe as its store is; it keeps no state of its own. It is a context manager that closes the store at the end.

@@ -98,6 +98,28 @@ MANAGEMENT_PATHS: dict[str, Any] = {
             *_READ,
         ),
     },
+    "/api/issues/{issue_id}/merge": {
+        "parameters": parameters("issue_id"),
+        "post": _operation(
+            "issues",
+            "mergeIssues",
+            "Make other issues part of this one, with their events and those to come",
+            success(200, "Issue", "The issue that they are part of."),
+            *_WRITE,
+            requestBody=body("MergeBody"),
+        ),
+    },
+    "/api/issues/{issue_id}/unmerge": {
+        "parameters": parameters("issue_id"),
+        "post": _operation(
+            "issues",
+            "unmergeIssues",
+            "Take merged issues out of this one again",
+            success(200, "IssuesBack", "Those that came back, in the order named."),
+            *_WRITE,
+            requestBody=body("MergeBody"),
+        ),
+    },
     "/api/issues/{issue_id}/events": {
         "parameters": parameters("issue_id"),
         "get": _operation(

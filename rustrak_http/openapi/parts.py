@@ -26,7 +26,7 @@ PARAMETERS: dict[str, _Part] = {
     "project_id": _path("project_id", ref("Id"), "A project's number."),
     "issue_id": _path(
         "issue_id",
-        {"anyOf": [ref("Id"), {"type": "string", "pattern": "^[A-Z0-9]+(-[A-Z0-9]+)*-[1-9][0-9]{0,17}$"}]},
+        {"anyOf": [ref("Id"), ref("ShortId")]},
         "An issue's number, or its short id as in MY-APP-1.",
     ),
     "event_id": _path(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rustrak_core.accepted import EVENT_OUTCOMES
+from rustrak_core.issue import MERGED_MAX
 
 _Schema = dict[str, Any]
 
@@ -42,6 +43,7 @@ _COUNT: _Schema = {"type": "integer", "minimum": 0}
 SCHEMAS: dict[str, _Schema] = {
     "Id": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
     "Time": {"type": "string", "pattern": _TIME, "description": "RFC 3339 in UTC, up to six fraction digits."},
+    "ShortId": {"type": "string", "pattern": "^[A-Z0-9]+(-[A-Z0-9]+)*-[1-9][0-9]{0,17}$"},
     "EventId": {"type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"},
     "State": {"type": "string", "enum": ["open", "resolved", "muted"]},
     "Error": _object({"error": {"type": "string", "description": "What is wrong, and how to mend it."}}),
@@ -65,7 +67,7 @@ SCHEMAS: dict[str, _Schema] = {
     "Issue": _object(
         {
             "id": ref("Id"),
-            "short_id": {"type": "string", "pattern": "^[A-Z0-9]+(-[A-Z0-9]+)*-[1-9][0-9]*$"},
+            "short_id": ref("ShortId"),
             "type": {"type": "string", "minLength": 1},
             "message": _TEXT,
             "state": ref("State"),
@@ -82,8 +84,26 @@ SCHEMAS: dict[str, _Schema] = {
             "resolved_at": _or_null(ref("Time")),
             "regressed_at": _or_null(ref("Time")),
             "regressed_in": _TEXT_OR_NULL,
+            "merged": {
+                "type": "array",
+                "maxItems": MERGED_MAX,
+                "items": ref("MergedIssue"),
+                "description": "What was merged into it, the last one first.",
+            },
         }
     ),
+    "MergedIssue": _object({"id": ref("Id"), "short_id": ref("ShortId"), "merged_at": ref("Time")}),
+    "MergeBody": _body(
+        {
+            "issue_ids": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MERGED_MAX,
+                "items": {"anyOf": [ref("Id"), ref("ShortId")]},
+            }
+        }
+    ),
+    "IssuesBack": _object({"data": {"type": "array", "items": ref("Issue")}}),
     "IssueBody": _body({"state": ref("State")}),
     "Issues": _list_of("Issue"),
     "User": _object(dict.fromkeys(("id", "email", "username", "ip_address"), _TEXT_OR_NULL)),

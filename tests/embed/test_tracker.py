@@ -254,3 +254,15 @@ def test_direct_intake_records_within_the_call(tracker: Tracker, project: Projec
     )
     intake.accept(Accepted(events=(event,)))
     assert tracker.event(EVENT_ID).message == "hello"
+
+
+def test_merge(tracker: Tracker) -> None:
+    """Issues are merged by themselves, their numbers or short ids, and come back."""
+    project = tracker.create_project("shop")
+    one, two, three = (
+        tracker.ingest_event({"message": text}, project).issue_id or 0 for text in ("one", "two", "three")
+    )
+    merged = tracker.merge("shop-1", [tracker.issue(two), three])
+    assert (merged.id, merged.event_count, [each.short_id for each in merged.merged]) == (one, 3, ["SHOP-3", "SHOP-2"])
+    assert tracker.issue("SHOP-2") == merged
+    assert [issue.id for issue in tracker.unmerge(merged, ["SHOP-2", three])] == [two, three]
