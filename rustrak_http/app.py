@@ -22,6 +22,7 @@ from rustrak_http.listing import Listing
 from rustrak_http.middleware import Front
 from rustrak_http.openapi import OpenApiResource
 from rustrak_http.resources.events import EventResource, IssueEventsResource
+from rustrak_http.resources.grouping import GroupingResource
 from rustrak_http.resources.health import LiveResource, ReadyResource, WorkerProbe
 from rustrak_http.resources.issues import IssueResource, ProjectIssuesResource
 from rustrak_http.resources.merges import MergeResource, UnmergeResource
@@ -90,6 +91,10 @@ def create_app(
         ),
         ("/api/projects/{project_id}", ProjectResource(store, keys=ring, base_url=base_url, clock=clock)),
         ("/api/projects/{project_id}/stats", StatsResource(store, spool=spool, clock=clock)),
+        (
+            "/api/projects/{project_id}/grouping",
+            GroupingResource(store, clock=clock, changed=digester.forget),
+        ),
         ("/api/projects/{project_id}/issues", ProjectIssuesResource(store, listing=listing)),
         ("/api/issues/{issue_id}", IssueResource(store, clock=clock)),
         ("/api/issues/{issue_id}/merge", MergeResource(store, clock=clock)),

@@ -44,6 +44,20 @@ class MergeBody:
 
 
 @attrs.frozen(kw_only=True)
+class RulesBody:
+    """What gives a project other rules on grouping."""
+
+    rules: str
+
+
+@attrs.frozen(kw_only=True)
+class PinBody:
+    """What pins a mechanism, or none."""
+
+    mechanism: str | None
+
+
+@attrs.frozen(kw_only=True)
 class TokenBody:
     """What creates an API token."""
 

@@ -83,6 +83,6 @@ class Front:
 
 def methods_of(resource: object) -> tuple[str, ...]:
     """Return the methods that *resource* takes, HEAD and OPTIONS among them."""
-    own = [method for method in ("GET", "POST", "PATCH", "DELETE") if hasattr(resource, f"on_{method.lower()}")]
+    own = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if hasattr(resource, f"on_{method.lower()}")]
     head = ["HEAD"] if "GET" in own else []
     return (*own, *head, "OPTIONS")

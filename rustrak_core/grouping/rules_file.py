@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from rustrak_core.errors import MalformedRulesError
+from rustrak_core.event.scalars import cut
 from rustrak_core.grouping.fingerprint import VARIABLES, variable_of
 from rustrak_core.grouping.lines import line_of, lines_of_tables
 from rustrak_core.grouping.mechanisms import MECHANISMS
@@ -16,6 +17,7 @@ RULES_MAX: Final = 200
 _PATTERN_MAX: Final = 1_000
 _GLOBS_MAX: Final = 20
 _FINGERPRINT_MAX: Final = 20
+_REASON_MAX: Final = 500
 
 _OF_EVENT: Final = ("type", "message", "message_regex", "release", "environment")
 _OF_FRAME: Final = ("path", "module", "function")
@@ -58,7 +60,7 @@ class _Reader:
         self._document = document
 
     def _refuse(self, reason: str, *path: str | int) -> MalformedRulesError:
-        return MalformedRulesError(reason, line=line_of(self._text, path))
+        return MalformedRulesError(cut(reason, _REASON_MAX), line=line_of(self._text, path))
 
     def mechanism(self) -> str | None:
         for name in self._document:

@@ -77,6 +77,10 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         "event": ("rustrak_http.cli.event:event", "Show an event with its stack trace."),
         "explain": ("rustrak_http.cli.explain:explain", "Say in words why an event is in its issue."),
         "diff": ("rustrak_http.cli.diff:diff", "Say why two events are, or are not, one issue."),
+        "grouping": (
+            "rustrak_http.cli.grouping:grouping",
+            "Show and set how a project's events are grouped: its rules, and its mechanism.",
+        ),
         "stats": ("rustrak_http.cli.stats:stats", "Show what became of every event, day by day."),
         "quarantine": (
             "rustrak_http.cli.quarantine:quarantine",

@@ -45,6 +45,8 @@ def explain(*, event_id: str, project: str | None, place: Place, as_json: bool) 
 def _print(grouping: Mapping[str, Any]) -> None:
     default = f"Neither a fingerprint nor a rule of the project decides, so that {decider(grouping)} does. "
     print_text(f"{default if grouping['decided_by'] == 'mechanism' else ''}{grouping['summary']}")
+    if grouping["note"]:
+        print_text(grouping["note"])
     if grouping["parts"]:
         click.echo("\nIts grouping key is made of:")
         rows = [(part["name"], shown(part["value"]), part["source"]) for part in grouping["parts"]]

@@ -73,6 +73,32 @@ MANAGEMENT_PATHS: dict[str, Any] = {
             parameters=parameters("since", "until"),
         ),
     },
+    "/api/projects/{project_id}/grouping": {
+        "parameters": parameters("project_id"),
+        "get": _operation(
+            "projects",
+            "getGrouping",
+            "How a project's events are grouped",
+            success(200, "Grouping", "Its rules, and what is in force."),
+            *_READ,
+        ),
+        "put": _operation(
+            "projects",
+            "setGroupingRules",
+            "Give a project other rules on grouping, all of them at once",
+            success(200, "Grouping", "The rules, and what is in force for events digested from now on."),
+            *_WRITE,
+            requestBody=body("RulesBody"),
+        ),
+        "patch": _operation(
+            "projects",
+            "pinGroupingMechanism",
+            "Pin the mechanism by which a project's events are grouped, or follow the default",
+            success(200, "Grouping", "The rules with that line changed, and what is in force from now on."),
+            *_WRITE,
+            requestBody=body("PinBody"),
+        ),
+    },
     "/api/projects/{project_id}/issues": {
         "parameters": parameters("project_id"),
         "get": _operation(

@@ -3,6 +3,8 @@
 from typing import Any
 
 from rustrak_core.accepted import EVENT_OUTCOMES
+from rustrak_core.grouping import MECHANISMS
+from rustrak_core.grouping.rules_file import FILE_MAX_BYTES
 from rustrak_core.issue import MERGED_MAX
 
 _Schema = dict[str, Any]
@@ -64,6 +66,28 @@ SCHEMAS: dict[str, _Schema] = {
         {"name": {"type": "string", "pattern": _NAME, "description": "1 to 255 characters once trimmed."}}
     ),
     "Projects": _list_of("Project"),
+    "Grouping": _object(
+        {
+            "project_id": ref("Id"),
+            "mechanism": {"type": "string", "description": "In force now."},
+            "pinned": {"type": ["string", "null"], "description": "The mechanism that the rules name."},
+            "used": {"type": "array", "items": _TEXT, "description": "Mechanisms, in the order of their first use."},
+            "rules": {"type": "string", "description": "The text of the rules, as it was set."},
+            "rules_count": {**_COUNT, "description": "Rules in force."},
+            "changed_at": _or_null(ref("Time")),
+            "problem": {"type": ["string", "null"], "description": "Why the rules are not in force, if they are not."},
+        }
+    ),
+    "RulesBody": _body(
+        {
+            "rules": {
+                "type": "string",
+                "maxLength": FILE_MAX_BYTES,
+                "description": "TOML, at most 64 KiB and 200 rules; what is none is refused with its line.",
+            }
+        }
+    ),
+    "PinBody": _body({"mechanism": {"enum": [*MECHANISMS, None], "description": "null follows the default."}}),
     "Issue": _object(
         {
             "id": ref("Id"),

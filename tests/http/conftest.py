@@ -60,6 +60,9 @@ class Api:
     def post(self, path: str, body: Any = None, **more: Any) -> Any:
         return self("POST", path, body, **more)
 
+    def put(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self("PUT", path, body, **more)
+
     def patch(self, path: str, body: Any = None, **more: Any) -> Any:
         return self("PATCH", path, body, **more)
 

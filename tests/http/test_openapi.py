@@ -9,7 +9,7 @@ from rustrak_http.middleware import methods_of
 from rustrak_http.openapi import document
 from tests.http.conftest import Api
 
-METHODS = ("get", "post", "patch", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def test_every_route_is_described(api: Api) -> None:
