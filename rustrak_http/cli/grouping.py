@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 _READ_MAX = 1024 * 1024
 
 
+def _complete_mechanism(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from rustrak_core.grouping import MECHANISMS
+
+    return [name for name in MECHANISMS if name.startswith(incomplete)]
+
+
 @click.group(
     epilog=examples(
         "rustrak grouping show my-app",
@@ -40,7 +46,10 @@ def grouping() -> None:
 @with_place
 @json_option
 def show(which: str, *, place: Place, as_json: bool) -> None:
-    """Show which mechanism and rules are in force for PROJECT, a number or a slug."""
+    """Show the rules of PROJECT, and what is in force.
+
+    PROJECT is a number or a slug.
+    """
     with open_tracker(place) as tracker:
         found = project_named(tracker, which)
         kept = tracker.grouping(found)
@@ -60,7 +69,7 @@ def show(which: str, *, place: Place, as_json: bool) -> None:
 @with_place
 @json_option
 def set_(which: str, *, file: str, place: Place, as_json: bool) -> None:
-    """Give PROJECT the rules in FILE, in place of those that it has.
+    """Give PROJECT the rules in FILE, in place of its own.
 
     FILE is a TOML file, or - for standard input; an empty one takes all rules away. With an error in it nothing is
     changed, and the line is named.
@@ -78,13 +87,13 @@ def set_(which: str, *, file: str, place: Place, as_json: bool) -> None:
 
 @grouping.command(epilog=examples("rustrak grouping pin my-app message@1"))
 @click.argument("which", metavar="PROJECT")
-@click.argument("mechanism")
+@click.argument("mechanism", shell_complete=_complete_mechanism)
 @with_place
 @json_option
 def pin(which: str, *, mechanism: str, place: Place, as_json: bool) -> None:
-    """Have PROJECT grouped by MECHANISM, whatever the default of later versions will be.
+    """Have PROJECT grouped by MECHANISM, and not the default.
 
-    It is written into the project's rules, which else stay. Errors that are known still come to their issues.
+    So it stays when a later version has another default. It is written into the project's rules, which else stay. Errors that are known still come to their issues.
     """
     _pin(which, mechanism, place=place, as_json=as_json)
 
@@ -94,7 +103,7 @@ def pin(which: str, *, mechanism: str, place: Place, as_json: bool) -> None:
 @with_place
 @json_option
 def unpin(which: str, *, place: Place, as_json: bool) -> None:
-    """Have PROJECT grouped by the default mechanism; its rules stay."""
+    """Have PROJECT grouped by the default; its rules stay."""
     _pin(which, None, place=place, as_json=as_json)
 
 
@@ -102,9 +111,9 @@ def unpin(which: str, *, place: Place, as_json: bool) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @json_option
 def check(file: str, *, as_json: bool) -> None:
-    """Check the rules in FILE, or on standard input for -, without a store.
+    """Check the rules in FILE, without a store.
 
-    The exit status is 1 where something in it is no rule, and the line is named.
+    FILE is a TOML file, or - for standard input. The exit status is 1 where something in it is no rule, and the line is named.
     """
     rules = _read(file)
     _checked(file, rules)
