@@ -93,7 +93,8 @@ def set_(which: str, *, file: str, place: Place, as_json: bool) -> None:
 def pin(which: str, *, mechanism: str, place: Place, as_json: bool) -> None:
     """Have PROJECT grouped by MECHANISM, and not the default.
 
-    So it stays when a later version has another default. It is written into the project's rules, which else stay. Errors that are known still come to their issues.
+    So it stays when a later version has another default. It is written into the project's rules, which else stay.
+    Errors that are known still come to their issues.
     """
     _pin(which, mechanism, place=place, as_json=as_json)
 
@@ -113,7 +114,8 @@ def unpin(which: str, *, place: Place, as_json: bool) -> None:
 def check(file: str, *, as_json: bool) -> None:
     """Check the rules in FILE, without a store.
 
-    FILE is a TOML file, or - for standard input. The exit status is 1 where something in it is no rule, and the line is named.
+    FILE is a TOML file, or - for standard input. The exit status is 1 where something in it is no rule, and the line is
+    named.
     """
     rules = _read(file)
     _checked(file, rules)
