@@ -164,8 +164,8 @@ class _Decided:
 
 
 _SUMMARIES = {
-    "fingerprint": "The SDK sent a fingerprint; events with the same parts of it are one issue.",
-    "rule": "A rule of the project sets a fingerprint; events with the same parts of it are one issue.",
+    "fingerprint": "The event came with a fingerprint; events whose fingerprints have the same parts are one issue.",
+    "rule": "A rule of the project sets a fingerprint; events whose fingerprints have the same parts are one issue.",
 }
 
 
@@ -197,9 +197,12 @@ def _decide(subject: Subject, rules: Rules, notes: Notes = None) -> _Decided:
 def _explain(subject: Subject, rules: Rules) -> Explanation:
     notes: list[Ignored] = []
     decided = _decide(subject, rules, notes)
+    summary = _SUMMARIES.get(decided.by) or MECHANISMS[rules.mechanism].summary
+    if decided.by != "mechanism" and decided.name.endswith(rules.mechanism):
+        summary += f" In it, {{{{ default }}}} stands for what {rules.mechanism} takes."
     return Explanation(
         key=GroupingKey(mechanism=decided.name, value=hash_parts(decided.name, decided.parts)),
-        summary=_SUMMARIES.get(decided.by) or MECHANISMS[rules.mechanism].summary,
+        summary=summary,
         parts=tuple(decided.parts),
         decided_by=decided.by,
         ignored=[Ignored(cut(note.what, _NOTE_MAX), note.why) for note in notes],

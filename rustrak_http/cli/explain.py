@@ -43,8 +43,10 @@ def explain(*, event_id: str, project: str | None, place: Place, as_json: bool) 
 
 
 def _print(grouping: Mapping[str, Any]) -> None:
-    default = f"Neither a fingerprint nor a rule of the project decides, so that {decider(grouping)} does. "
-    print_text(f"{default if grouping['decided_by'] == 'mechanism' else ''}{grouping['summary']}")
+    why = ""
+    if grouping["decided_by"] == "mechanism":
+        why = f"Neither the application nor a rule of the project sets a fingerprint, so {decider(grouping)} decides. "
+    print_text(f"{why}{grouping['summary']}")
     if grouping["note"]:
         print_text(grouping["note"])
     if grouping["parts"]:
@@ -66,7 +68,7 @@ def _print(grouping: Mapping[str, Any]) -> None:
 def decider(grouping: Mapping[str, Any]) -> str:
     """Return who decided on a key, in words that can stand in a sentence; ``""`` where that is not known."""
     by = {
-        "mechanism": f"the grouping rule {grouping['mechanism']}",
+        "mechanism": f"the mechanism {grouping['mechanism']}",
         "fingerprint": "the fingerprint that came with the event",
         "rule": "a rule of the project",
     }

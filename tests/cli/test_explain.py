@@ -67,7 +67,7 @@ def test_what_made_the_key_and_what_was_ignored(shop: Rustrak) -> None:
     file(shop, EVENT)
     out = shop("explain", "550e8400-e29b-41d4-a716-446655440000").out
     assert out.startswith("SHOP-1  event 550e8400-e29b-41d4-a716-446655440000\n  PaymentError: cannot pay\n\n")
-    assert "so that the grouping rule message@1 does. Events with the same type" in out
+    assert "so the mechanism message@1 decides. Events with the same type" in out
     for row in (
         "type PaymentError the last exception's `type`",
         "message cannot pay the first line of the last exception's `value`",
@@ -84,7 +84,7 @@ def test_the_fingerprint_that_decides(shop: Rustrak) -> None:
     """A fingerprint is named as what decided, and that the rule has no say."""
     file(shop, {**EVENT, "fingerprint": ["payment", "{{ transaction }}"]})
     out = shop("explain", "SHOP-1").out
-    assert "The SDK sent a fingerprint" in out
+    assert "The event came with a fingerprint" in out
     assert "Neither" not in out
     assert "fingerprint payment the event's `fingerprint`" in rows(out)
     assert "{{ transaction }} /checkout the event's `fingerprint`, filled in" in rows(out)
@@ -95,7 +95,7 @@ def test_a_fingerprint_that_leaves_it_to_the_rule(shop: Rustrak) -> None:
     """Only `{{ default }}` changes nothing, which is said."""
     file(shop, {**EVENT, "fingerprint": ["{{ default }}"]})
     out = shop("explain", "SHOP-1").out
-    assert "grouping rule message@1" in out
+    assert "mechanism message@1" in out
     assert "the event's `fingerprint` says only {{ default }}, which stands for the rule itself" in rows(out)
 
 
@@ -196,7 +196,7 @@ def test_a_fingerprint_on_one_side(shop: Rustrak) -> None:
     """Where other things decided, that is the reason; a part that one key lacks is named so."""
     one, two = file(shop, EVENT, other(fingerprint=["x", "y"]))
     out = shop("diff", one, two).out
-    assert "A's by the grouping rule message@1, B's by the fingerprint that came with the event" in out
+    assert "A's by the mechanism message@1, B's by the fingerprint that came with the event" in out
     assert "* fingerprint (no such part) x" in rows(out)
     assert "* fingerprint 2 (no such part) y" in rows(out)
 
@@ -234,7 +234,15 @@ def test_long_values_are_shown_where_they_differ(shop: Rustrak) -> None:
 def side(event: int, issue: int, key: str, *, parts: bool = True, by: str = "mechanism") -> Side:
     """Return an event of project 1, with a grouping as the API has it."""
     told = [{"name": "message", "value": key, "source": ""}] if parts else []
-    grouping = {"mechanism": "message@1", "key": key, "parts": told, "decided_by": by, "ignored": [], "rules": []}
+    grouping = {
+        "mechanism": "message@1",
+        "key": key,
+        "parts": told,
+        "decided_by": by,
+        "ignored": [],
+        "rules": [],
+        "note": None,
+    }
     return Side({"id": event, "issue_id": issue, "project_id": 1, "grouping": grouping}, f"SHOP-{issue}")
 
 
@@ -262,7 +270,7 @@ def test_payloads_that_were_shed(shop: Rustrak, monkeypatch: pytest.MonkeyPatch)
     gone = {"mechanism": "message@1", "key": "0" * 32, "summary": "It was shed.", "decided_by": ""}
     with shop.tracker() as tracker:
         event = tracker.event_json(EVENT["event_id"])
-    event["grouping"] = {**gone, "parts": [], "ignored": [], "rules": []}
+    event["grouping"] = {**gone, "parts": [], "ignored": [], "rules": [], "note": None}
     monkeypatch.setattr(Tracker, "event_json", lambda *_, **__: event)
     assert shop("explain", "SHOP-1").out.endswith(f"\n\nIt was shed.\nGrouping key: message@1:{'0' * 32}\n")
     assert "decided by cannot be told cannot be told" in rows(shop("diff", "SHOP-1", "SHOP-1").out)

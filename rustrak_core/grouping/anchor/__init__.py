@@ -17,7 +17,7 @@ from rustrak_core.event.frames import frames_of
 from rustrak_core.event.message import read_message
 from rustrak_core.event.scalars import cut
 from rustrak_core.grouping.anchor import engines
-from rustrak_core.grouping.anchor.chain import Entry, bare, entries_of, telling, type_and_value
+from rustrak_core.grouping.anchor.chain import Entry, bare, entries_of, is_group, telling, type_and_value
 from rustrak_core.grouping.anchor.template import LINE_MAX, template_of, without_numbers
 from rustrak_core.grouping.anchor.where import FRAMES_MAX, Found, Stack, places, recursive_place
 from rustrak_core.grouping.parts import Ignored, Notes, Part, Subject
@@ -31,6 +31,7 @@ _CSP_MAX: Final = 1000
 _PART_MAX: Final = 2000
 _NOTED: Final = 10
 _THREADS_LOOKED_AT: Final = 100
+_FOR_ALL_ENGINES: Final = ", in one form for all JavaScript engines"
 
 
 class AnchorMechanism:
@@ -38,8 +39,8 @@ class AnchorMechanism:
 
     name = "anchor@1"
     summary = (
-        "Events with the same type, the same message but for values that change, and the same place in the"
-        " application's code are one issue."
+        "Events with the same type, the same message but for values that change and, where it is known, the same"
+        " place in the application's code are one issue."
     )
 
     def parts(self, subject: Subject, notes: Notes = None) -> Sequence[Part]:
@@ -67,13 +68,13 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
     frames = _frames(payload, entries, at)
     if notes is not None:
         notes += [Ignored(_named(name), why) for name, why in passed]
-        notes += _notes_on_the_rest(entries, at + 1, value, frames)
+        notes += _notes_on_the_rest(entries, at, value, frames)
     stack = Stack(frames, kind, platform, subject.marks)
     found = () if said and said.placeless else _places(stack, said.text if said else kind, notes)
     if said:
         parts = [
-            _part("type", said.type, "the type that all engines give this error"),
-            _part("message", template_of(said.text), "what all engines say of this error"),
+            _part("type", said.type, f"the exception's `type`{_FOR_ALL_ENGINES}"),
+            _part("message", template_of(said.text), f"the exception's `value`{_FOR_ALL_ENGINES}"),
         ]
     else:
         parts = _what(entry, kind, value, notes)
@@ -81,12 +82,11 @@ def _of_exception(subject: Subject, entries: Sequence[Entry], notes: Notes) -> l
     return parts if len(parts) > 1 or value else [*parts, *_of_nothing(subject, notes)]
 
 
-def _notes_on_the_rest(entries: Sequence[Entry], following: int, value: str, frames: Sequence[Any]) -> list[Ignored]:
+def _notes_on_the_rest(entries: Sequence[Entry], at: int, value: str, frames: Sequence[Any]) -> list[Ignored]:
     """Return what is not looked at, and why."""
-    causes = entries[following : following + _NOTED]
-    notes = [
-        Ignored(_named(type_and_value(cause)[0]), "led to the one that decides, or is part of it") for cause in causes
-    ]
+    kind = type_and_value(entries[at])[0]
+    why = f"{'is in' if is_group(entries[at]) else 'led to'} the {kind or 'one'} that decides"
+    notes = [Ignored(_named(type_and_value(each)[0]), why) for each in entries[at + 1 : at + 1 + _NOTED]]
     if len(value) > LINE_MAX or "\n" in value.strip(" \t\r\n"):
         notes.append(
             Ignored("the rest of the message", f"comes after the first line, or after {LINE_MAX:,} characters")
@@ -110,9 +110,7 @@ def _what(entry: Entry, kind: str, value: str, notes: Notes) -> list[Part]:
     elif kind and notes is not None:
         notes.append(Ignored(f"type {kind}", "is made up by the SDK, which says so (`mechanism.synthetic`)"))
     if template:
-        parts.append(
-            _part("message", template, "the exception's `value`, with <*> for what changes from event to event")
-        )
+        parts.append(_part("message", template, _masked("the exception's `value`", template)))
     return parts
 
 
@@ -125,11 +123,12 @@ def _places(stack: Stack, kind: str, notes: Notes) -> Found:
 def _of_message(subject: Subject, constant: str) -> list[Part]:
     kind = CSP if subject.title.type == CSP else "Message"
     text = constant[:_CSP_MAX] if kind == CSP else template_of(subject.masked(constant))
+    is_template = constant != subject.title.message
     if not text:
         return []
     return [
         _part("kind", kind, "the kind of event, since it has no exception"),
-        _part("message", text, "the message, with <*> for what changes from event to event"),
+        _part("message", text, _masked("the template of the message" if is_template else "the message", text)),
     ]
 
 
@@ -145,6 +144,10 @@ def _of_nothing(subject: Subject, notes: Notes) -> list[Part]:
     culprit = next((text[:200] for text in sent if isinstance(text, str) and text.strip(" \t\r\n")), "")
     source = "the event's `transaction` or `culprit`, there being nothing else"
     return [kind, _part("transaction", without_numbers(culprit), source)]
+
+
+def _masked(what: str, text: str) -> str:
+    return f"{what}, with <*> for what changes from event to event" if "<*>" in text else what
 
 
 def _part(name: str, value: str, source: str) -> Part:

@@ -76,8 +76,7 @@ def telling(entries: Sequence[Entry]) -> tuple[int, list[tuple[str, str]]]:
 
 
 def _inside(entries: Sequence[Entry], at: int, kind: str, value: str) -> tuple[int | None, str]:
-    mechanism = _mechanism(entries[at])
-    if mechanism.get("is_exception_group") is True or bare(kind) in _GROUPS:
+    if is_group(entries[at]):
         leaves = _leaves(entries, at)
         if leaves and len({_kind(entries[leaf]) for leaf in leaves[:_COMPARED]}) == 1:
             return leaves[0], "groups errors of one kind"
@@ -98,6 +97,11 @@ def _inside(entries: Sequence[Entry], at: int, kind: str, value: str) -> tuple[i
     if said and "." in said and said.endswith(f".{bare(cause_kind)}"):
         return cause, "only repeats its cause"
     return None, ""
+
+
+def is_group(entry: Entry) -> bool:
+    """Whether an exception stands for several."""
+    return _mechanism(entry).get("is_exception_group") is True or bare(type_and_value(entry)[0]) in _GROUPS
 
 
 def _mechanism(entry: Entry) -> Mapping[str, Any]:
@@ -134,10 +138,8 @@ def _leaves(entries: Sequence[Entry], at: int) -> list[int]:
     leaves, todo, seen = [], [own], {own}
     while todo:
         for index in children.get(todo.pop(), ()):
-            mechanism = _mechanism(entries[index])
-            inner = _number(mechanism.get("exception_id"))
-            is_group = mechanism.get("is_exception_group") is True or bare(type_and_value(entries[index])[0]) in _GROUPS
-            if not is_group:
+            inner = _number(_mechanism(entries[index]).get("exception_id"))
+            if not is_group(entries[index]):
                 leaves.append(index)
             elif inner is not None and inner not in seen:
                 seen.add(inner)

@@ -246,8 +246,11 @@ Found = tuple[tuple[Place, str], ...]
 """The places that tell, each with what it is, in words."""
 
 _INNERMOST: Final = "the application's own frame nearest to the error that has a telling name"
+_INNERMOST_WEAK: Final = "the application's own frame nearest to the error, though its name tells little"
 _CALLER: Final = "who called that, since a helper serves many callers"
 _NEAREST_ONE: Final = "the frame nearest to the error that has a telling name; none is known as the application's own"
+_NEAREST_WEAK: Final = "the frame nearest to the error, though its name tells little; no better one is known"
+_NEXT_ONE: Final = "the next such frame outwards from the error"
 _ROUND: Final = "a function through which the endless recursion goes"
 
 
@@ -263,8 +266,11 @@ def places(stack: Stack, notes: Notes) -> Found:
             _note(notes, stack, passed)
             is_helper = _is_helper(frame.place.module) and not frame.is_script
             return ((frame.place, _INNERMOST), *(_caller(stack) if is_helper else ()))
-    _note(notes, stack, passed)
-    return ((weak, _INNERMOST),) if weak else _nearest(stack, notes)
+    if weak is None:
+        _note(notes, stack, passed)
+        return _nearest(stack, notes)
+    _note(notes, stack, [(frame, why) for frame, why in passed if frame.place != weak])
+    return ((weak, _INNERMOST_WEAK),)
 
 
 def _note(notes: Notes, stack: Stack, passed: Iterable[tuple[Frame, str]], *, foreign: bool = True) -> None:
@@ -315,8 +321,9 @@ def _nearest(stack: Stack, notes: Notes) -> Found:
             found.append(place)
             if len(found) == _NEAREST:
                 break
-    _note(notes, stack, passed, foreign=False)
-    return tuple((place, _NEAREST_ONE) for place in found or weak[:_NEAREST])
+    chosen, source = (found, _NEAREST_ONE) if found else (weak[:_NEAREST], _NEAREST_WEAK)
+    _note(notes, stack, [(frame, why) for frame, why in passed if frame.place not in chosen], foreign=False)
+    return tuple((place, _NEXT_ONE if number else source) for number, place in enumerate(chosen))
 
 
 def recursive_place(stack: Stack) -> Found:

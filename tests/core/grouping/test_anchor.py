@@ -301,3 +301,32 @@ def test_an_explanation_says_what_was_passed_over() -> None:
     assert {"what": "frame a in wrapper", "why": "wraps another function"} in explained.to_json()["ignored"]
     assert "not frame b in get: is not the application's own" in str(explained)
     assert explained.decided_by == "mechanism"
+
+
+def test_explanations_say_where_texts_come_from() -> None:
+    """A part's source fits what it holds: masks are told of only where there are any, a template is called one."""
+
+    def sources(event: Event) -> list[str]:
+        return [part.source for part in grouping.key(event).explanation.parts]
+
+    assert sources(error("KeyError: gone", at="shop/a.py:f"))[1] == "the exception's `value`"
+    assert sources(error("KeyError: 17 gone", at="shop/a.py:f"))[1].endswith(
+        "with <*> for what changes from event to event"
+    )
+    assert sources(message("order %s failed", 17))[1] == "the template of the message"
+    assert sources(message("order 17 failed"))[1] == "the message, with <*> for what changes from event to event"
+
+
+def test_what_decides_is_not_said_to_be_ignored() -> None:
+    """A frame that decides for want of a better one does not stand among those passed over."""
+    frames = [{"function": "main", "filename": "a.py"}]
+    only = {"exception": {"values": [{"type": "E", "value": "x", "stacktrace": {"frames": frames}}]}}
+    explained = grouping.key(only).explanation
+    assert [(part.value, part.source) for part in explained.parts][2:] == [
+        ("a in main", "the frame nearest to the error, though its name tells little; no better one is known")
+    ]
+    assert explained.ignored == []
+    frames[0] |= {"in_app": True, "function": "<lambda>", "module": "shop.a"}  # type: ignore[dict-item]
+    explained = grouping.key(only).explanation
+    assert explained.parts[2].source == "the application's own frame nearest to the error, though its name tells little"
+    assert explained.ignored == []
