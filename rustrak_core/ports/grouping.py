@@ -5,6 +5,7 @@ from typing import Protocol
 
 import attrs
 
+from rustrak_core.page import ListQuery, Page
 from rustrak_core.project import ProjectId
 from rustrak_core.times import utc
 
@@ -36,6 +37,13 @@ class GroupingStore(Protocol):
 
         Raises:
             UnknownProjectError: there is no such project, or it was deleted.
+        """
+        ...
+
+    def groupings(self, query: ListQuery) -> Page[ProjectGrouping]:
+        """Return how the projects that have rules want their events grouped, deleted ones left out.
+
+        They come by the project's number, which is their keyset.
         """
         ...
 

@@ -11,6 +11,7 @@ from rustrak_core.ambient import new_uuid, utc_now
 from rustrak_core.errors import ConfigurationError
 from rustrak_core.quota import Quotas
 from rustrak_core.receive import Admission, Limits
+from rustrak_core.tracker import KnownRules
 from rustrak_http.app import create_app
 from rustrak_http.board import ChildState
 from rustrak_http.cli.logs import tell_repeats
@@ -44,7 +45,7 @@ def serve_http(
     public_url: str | None,
     limits: Limits,
     quotas: Quotas,
-    open_spool: Callable[[], Any],
+    open_spool: Callable[..., Any],
     worker_states: Sequence[Callable[[], ChildState]],
     server_name: str,
     processes: int,
@@ -56,7 +57,7 @@ def serve_http(
     """Serve until *life* is over, and finish what has begun; return the exit status.
 
     Args:
-        open_spool: Opens the spool.
+        open_spool: Opens the spool; takes ``digesting``.
         worker_states: How each digest worker is.
         server_name: ``waitress`` or ``granian``.
         processes: How many share the socket.
@@ -67,7 +68,8 @@ def serve_http(
     from rustrak_storage.quota_file import QuotaFile
 
     store = open_configured_store(place)
-    spool = open_spool()
+    rules = KnownRules(store)
+    spool = open_spool(digesting=rules.digest)
     keys = StoredKeyRing(store, directory=place.data_dir)
     keeper = QuotaFile(place.quota_file, quotas)
     app: Any = create_app(
@@ -99,11 +101,17 @@ def serve_http(
     server = server_class(server_name)(app, sock, settings)
     life.when_over(server.stop)
     settle_memory()
+
+    def ask_store() -> None:
+        keys.refresh()
+        rules.refresh()
+
+    rules.refresh()
     with (
         answering,
         _Housekeeping(tell_repeats),
         _Housekeeping(spool.flush),
-        _Housekeeping(keys.refresh),
+        _Housekeeping(ask_store),
     ):  # apart: a store may take its time
         server.run(grace_s=GRACE_S, beat=life.beat)
     spool.close()

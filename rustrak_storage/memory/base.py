@@ -1,8 +1,10 @@
 """What the parts of the store in memory share."""
 
 import threading
+from collections.abc import Iterable
 
 from rustrak_core.errors import StoreUnavailableError, UnknownProjectError
+from rustrak_core.page import Keyset, ListQuery
 from rustrak_storage.batch import KeyId, ProjectRow
 from rustrak_storage.filing import IssueRow
 from rustrak_storage.forks import hold_while_forking
@@ -31,3 +33,11 @@ class MemoryPart:
 
     def _mechanisms(self, project_id: int) -> set[str]:
         return {mechanism for project, _value, mechanism in self._keys if project == project_id}
+
+
+def by_id(numbers: Iterable[int], query: ListQuery) -> tuple[list[int], Keyset | None]:
+    """Return those of *numbers*, ascending, that a page has, and where the next one begins."""
+    behind = query.after.values[0] if query.after is not None else 0
+    rest = [number for number in numbers if number > behind]
+    chosen = rest[: query.limit]
+    return chosen, Keyset(values=(chosen[-1],)) if len(rest) > query.limit else None

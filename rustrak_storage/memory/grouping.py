@@ -5,9 +5,10 @@ from datetime import datetime
 import attrs
 
 from rustrak_core.grouping import mechanisms_in
+from rustrak_core.page import ListQuery, Page
 from rustrak_core.ports import GroupingStore, ProjectGrouping
 from rustrak_core.project import ProjectId
-from rustrak_storage.memory.base import MemoryPart
+from rustrak_storage.memory.base import MemoryPart, by_id
 
 
 class MemoryGrouping(MemoryPart, GroupingStore):
@@ -24,6 +25,13 @@ class MemoryGrouping(MemoryPart, GroupingStore):
             number = ProjectId(self._live(project_id).id)
             known = self._groupings.get(number)
             return known or ProjectGrouping(project_id=number, used=mechanisms_in(self._mechanisms(number)))
+
+    def groupings(self, query: ListQuery) -> Page[ProjectGrouping]:
+        """See `rustrak_core.ports.GroupingStore.groupings`."""
+        with self._lock:
+            self._check_open()
+            chosen, after = by_id(sorted(number for number, kept in self._groupings.items() if kept.rules), query)
+            return Page(items=[self._groupings[number] for number in chosen], after=after)
 
     def set_grouping(
         self, project_id: ProjectId, rules: str, *, now: datetime, instead_of: str | None = None

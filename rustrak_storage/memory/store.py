@@ -1,7 +1,7 @@
 """The store in memory: for tests, for trying things out, and the plainest statement of what a store does."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from rustrak_core.times import to_micros
 from rustrak_core.token import Token, TokenId
 from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, ProjectRow
 from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, short_id
+from rustrak_storage.memory.base import by_id
 from rustrak_storage.memory.grouping import MemoryGrouping
 from rustrak_storage.memory.merges import MemoryMerges
 from rustrak_storage.memory.views import event_keyset, stored, summary
@@ -68,7 +69,7 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
         with self._lock:
             self._check_open()
             rows = sorted(row.id for row in self._projects.values() if row.deleted_at is None)
-            chosen, after = _by_id(rows, query)
+            chosen, after = by_id(rows, query)
             return Page(items=[self._projects[number].to_project() for number in chosen], after=after)
 
     def project(self, project_id: ProjectId) -> Project:
@@ -125,7 +126,7 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
         """See `rustrak_core.ports.TokenStore.tokens`."""
         with self._lock:
             self._check_open()
-            chosen, after = _by_id(sorted(self._tokens), query)
+            chosen, after = by_id(sorted(self._tokens), query)
             return Page(items=[self._tokens[number] for number in chosen], after=after)
 
     def token_by_hash(self, sha256: bytes) -> Token | None:
@@ -349,10 +350,3 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
 
 def _event_key(event: Filed) -> EventKey:
     return event.project_id, event.event_id
-
-
-def _by_id(numbers: Iterable[int], query: ListQuery) -> tuple[list[int], Keyset | None]:
-    behind = query.after.values[0] if query.after is not None else 0
-    rest = [number for number in numbers if number > behind]
-    chosen = rest[: query.limit]
-    return chosen, Keyset(values=(chosen[-1],)) if len(rest) > query.limit else None

@@ -11,7 +11,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 from rustrak_core import ambient
-from rustrak_core.accepted import Accepted, SpoolPosition
+from rustrak_core.accepted import Accepted, AcceptedEvent, SpoolPosition
+from rustrak_core.digest import digest
+from rustrak_core.digested import Digested
 from rustrak_core.errors import ConfigurationError, OverloadError, RustrakError, SpoolUnavailableError
 from rustrak_core.ports import EagerIntake, Spool, SpoolStats
 from rustrak_core.project import ProjectId
@@ -53,6 +55,8 @@ class DirectorySpool(Spool, EagerIntake):
         max_events: How many events may wait, likewise.
         min_free_bytes: How much of the disk is left free.
         segment_bytes: When a new file is begun; files are removed whole.
+        digesting: Tells what an event repeats, and what is kept of one that is shed, so it must go by its project's
+            rules, and may not wait: as `rustrak_core.tracker.KnownRules` does. By default no project has rules.
 
     Raises:
         ConfigurationError: *directory* cannot be used; the text says why, and nothing was touched.
@@ -68,6 +72,7 @@ class DirectorySpool(Spool, EagerIntake):
         segment_bytes: int = SEGMENT_BYTES,
         clock: Callable[[], datetime] = ambient.utc_now,
         monotonic: Callable[[], float] = time.monotonic,
+        digesting: Callable[[AcceptedEvent], Digested] = digest,
     ) -> None:
         files.prepare_directory(directory)
         try:
@@ -83,7 +88,7 @@ class DirectorySpool(Spool, EagerIntake):
         self._room = Room(
             directory, max_bytes=max_bytes, max_events=max_events, min_free_bytes=min_free_bytes, monotonic=monotonic
         )
-        self._shedding = Shedding(monotonic=monotonic)
+        self._shedding = Shedding(monotonic=monotonic, digesting=digesting)
         self._survey = Survey(directory)
         self._counts = CountBuffer(monotonic=monotonic)
         self._group = GroupCommit(self._write)

@@ -41,7 +41,7 @@ class Shedding:
 
     Args:
         monotonic: Seconds that never go back.
-        digesting: For tests.
+        digesting: Digests an event by its project's rules, without waiting for anybody.
         known_max: How many errors are remembered.
     """
 

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import Connection, insert, select, update
 
 from rustrak_core.grouping import mechanisms_in
+from rustrak_core.page import Keyset, ListQuery, Page
 from rustrak_core.ports import GroupingStore, ProjectGrouping
 from rustrak_core.project import ProjectId
 from rustrak_core.times import from_micros, to_micros
@@ -15,7 +16,7 @@ from rustrak_storage.sql import schema
 from rustrak_storage.sql.base import SqlPart
 from rustrak_storage.sql.engine import unreadable
 from rustrak_storage.sql.issues import mechanisms_of
-from rustrak_storage.sql.keyset import bounded
+from rustrak_storage.sql.keyset import behind, bounded
 from rustrak_storage.sql.projects import live_project
 from rustrak_storage.sql.upsert import adding
 
@@ -30,6 +31,23 @@ class SqlGrouping(SqlPart, GroupingStore):
         """See `rustrak_core.ports.GroupingStore.grouping`."""
         with self._database.reading() as connection:
             return _of(connection, project_id)[0]
+
+    def groupings(self, query: ListQuery) -> Page[ProjectGrouping]:
+        """See `rustrak_core.ports.GroupingStore.groupings`."""
+        project, first = schema.project, query.after.values if query.after is not None else (0,)
+        rows = (
+            select(_TABLE)
+            .join(project, project.c.id == _TABLE.c.project_id)
+            .where(project.c.deleted_at.is_(None), _TABLE.c.rules != "")
+            .where(behind([_TABLE.c.project_id], first, descending=False))
+            .order_by(_TABLE.c.project_id)
+            .limit(query.limit + 1)
+        )
+        with self._database.reading() as connection:
+            found = [_value(row) for row in connection.execute(rows)]
+        chosen = found[: query.limit]
+        after = Keyset(values=(chosen[-1].project_id,)) if len(found) > query.limit else None
+        return Page(items=chosen, after=after)
 
     def set_grouping(
         self, project_id: ProjectId, rules: str, *, now: datetime, instead_of: str | None = None
@@ -72,10 +90,14 @@ def _of(connection: Connection, project_id: ProjectId, *, lock: bool = False) ->
     row: Any = connection.execute(select(_TABLE).where(_TABLE.c.project_id == number)).one_or_none()
     if row is None:
         return ProjectGrouping(project_id=number, used=mechanisms_in(mechanisms_of(connection, number))), False
+    return _value(row), True
+
+
+def _value(row: Any) -> ProjectGrouping:
     with unreadable("how a project's events are grouped"):
         used = tuple(orjson.loads(row.used))
     changed_at = None if row.changed_at is None else from_micros(row.changed_at)
-    return ProjectGrouping(project_id=number, rules=row.rules, used=used, changed_at=changed_at), True
+    return ProjectGrouping(project_id=ProjectId(row.project_id), rules=row.rules, used=used, changed_at=changed_at)
 
 
 def _keep(connection: Connection, grouping: ProjectGrouping, *, is_kept: bool) -> None:

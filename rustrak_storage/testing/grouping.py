@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rustrak_core.errors import UnknownProjectError
+from rustrak_core.page import ListQuery
 from rustrak_core.ports import ProjectGrouping, Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_storage.testing.values import NOW, StoreContract, after, create_project, digested, key, record_one
@@ -68,6 +69,19 @@ class GroupingStoreContract(StoreContract):
             store.set_grouping(project.id, RULES, now=NOW)
         store.delete_issue(record_one(store, digested(project, 2)).id, now=NOW)  # what was used stays so
         assert store.use_mechanism(project.id, "x@1").used == ("message@1", "anchor@1", "x@1")
+
+    def test_projects_with_rules(self, store: Store, project: Project) -> None:
+        """Those that have rules come page by page, by their numbers; others, and deleted ones, are not among them."""
+        projects = [project, *(create_project(store, "x", number) for number in range(6))]
+        kept = [store.set_grouping(each.id, f"# {each.id}", now=NOW) for each in projects]
+        store.set_grouping(projects[1].id, "", now=NOW)
+        store.use_mechanism(create_project(store, "y").id, "anchor@1")
+        store.delete_project(projects[4].id, now=NOW)
+        first = store.groupings(ListQuery(limit=3))
+        assert list(first.items) == [kept[0], kept[2], kept[3]]
+        second = store.groupings(ListQuery(limit=3, after=first.after))
+        assert list(second.items) == kept[5:]
+        assert second.after is None
 
     def test_instead_of(self, store: Store, project: Project) -> None:
         """Rules that somebody else changed meanwhile are left, and returned."""

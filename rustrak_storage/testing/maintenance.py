@@ -97,6 +97,7 @@ class MaintenanceContract(StoreContract):
             lambda: store.grouping(project.id),
             lambda: store.set_grouping(project.id, "", now=NOW),
             lambda: store.use_mechanism(project.id, "anchor@1"),
+            lambda: store.groupings(ListQuery()),
             store.grouping_changes,
             lambda: first_start(store),
         ):

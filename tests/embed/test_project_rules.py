@@ -15,7 +15,7 @@ from rustrak_core.jsontext import dumps
 from rustrak_core.ports import ProjectGrouping
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.testing import error
-from rustrak_core.tracker import Tracker
+from rustrak_core.tracker import KnownRules, Tracker
 from rustrak_core.tracker.mechanisms import Digester
 from rustrak_core.tracker.rules import grouping_to_json
 
@@ -205,6 +205,29 @@ def test_a_store_is_hardly_asked(tracker: Tracker, project: Project) -> None:
         digester.digest(accepted(project, TIMEOUT, now + timedelta(seconds=number * 0.06)))
     assert 25 < store.calls.count("grouping_changes") <= 31
     assert [name for name in store.calls if name != "grouping_changes"] == ["grouping", "use_mechanism", "mechanisms"]
+
+
+def test_known_rules_wait_for_nobody(tracker: Tracker, project: Project) -> None:
+    """Who may not wait goes by the rules that were known last, also while the store is away."""
+    store = Asked(tracker)
+    rules, others = KnownRules(store), tracker.create_project("other")
+
+    def mechanism(where: Project) -> str:
+        return rules.digest(accepted(where, TIMEOUT)).keys[0].mechanism
+
+    tracker.set_rules(project, OUTAGE)
+    assert mechanism(project) == "anchor@1"
+    assert store.calls == []
+    rules.refresh()
+    rules.refresh()
+    assert store.calls == ["grouping_changes", "groupings", "grouping_changes"]
+    assert (mechanism(project), mechanism(others)) == ("fingerprint@1", "anchor@1")
+    tracker.pin_mechanism(others, "message@1")
+    rules.refresh()
+    assert (mechanism(project), mechanism(others)) == ("fingerprint@1", "message@1")
+    tracker.close()
+    rules.refresh()
+    assert (mechanism(project), mechanism(others)) == ("fingerprint@1", "message@1")
 
 
 def test_events_of_a_deleted_project(tracker: Tracker, project: Project) -> None:

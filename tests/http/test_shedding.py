@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rustrak_core.tracker import KnownRules
+from rustrak_http.app import create_app
 from rustrak_http.worker import DigestWorker
 from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader
 from tests import ledger
@@ -59,6 +61,31 @@ def test_overload(make_api: Callable[..., Api], tmp_path: Path) -> None:
     while worker.run_once():
         pass
     ledger.require(_rows(api), sent=23, stored=19, shed=3, duplicate=1, queued=0)
+    reader.close()
+    spool.close()
+
+
+def test_what_is_shed_goes_by_rules(make_api: Callable[..., Api], tmp_path: Path) -> None:
+    """An event without its payload comes to the issue that its project's rule brings it to, as those before it did."""
+    api = make_api()
+    project = api.project()
+    rules = KnownRules(api.store)
+    spool = DirectorySpool(
+        tmp_path / "spool", max_events=20, min_free_bytes=1, monotonic=_ticks(), digesting=rules.digest
+    )
+    api = Api(create_app(api.store, spool=spool), api.clock, api.store)
+    rule = '[[rule]]\ntype = "*Timeout*"\nfingerprint = ["network"]\n'
+    assert api.put(f"/api/projects/{project['id']}/grouping", {"rules": rule}).status_code == 200
+    rules.refresh()
+    kinds = ["ReadTimeout", "ConnectTimeout"]
+    assert {api.envelope(project, failure(number, kinds[number % 2])).status_code for number in range(1, 20)} == {200}
+    reader = DirectorySpoolReader(tmp_path / "spool")
+    worker = DigestWorker(api.store, reader)
+    while worker.run_once():
+        pass
+    ledger.require(_rows(api), sent=19, stored=18, shed=1, duplicate=0, queued=0)
+    (issue,) = api.issues(project)
+    assert issue["event_count"] == 19
     reader.close()
     spool.close()
 
