@@ -137,7 +137,7 @@ def explain(
         return Explanation(key=filed, summary="This version does not know the mechanism by which the event was filed.")
     explained = _explain(subject, then)
     if explained.key == filed:
-        return explained
+        return attrs.evolve(explained, note=_note_on_mechanism(then, rules))
     today = f"By the project's rules of today, its key would be {keys(subject, rules)[0]}."
     if then.rules:
         explained = _explain(subject, attrs.evolve(then, rules=()))
@@ -145,6 +145,16 @@ def explain(
             return attrs.evolve(explained, note=f"The project's rules have changed since it was filed. {today}")
     gone = "With the project's rules of today, its payload no longer gives the key by which it was filed"
     return Explanation(key=filed, summary=f"{gone}: they have changed since.", note=today)
+
+
+def _note_on_mechanism(then: Rules, rules: Rules) -> str:
+    """Return what there is to say where an event is known by another mechanism than the one in force."""
+    if then.mechanism == rules.mechanism:
+        return ""
+    return (
+        f"It was filed by a key of {then.mechanism}, by which its issue is known. The project's mechanism now is"
+        f" {rules.mechanism}, which opens new issues."
+    )
 
 
 def _rules_then(filed: GroupingKey, rules: Rules) -> Rules | None:

@@ -103,6 +103,11 @@ def test_a_pinned_mechanism_keeps_known_errors(tracker: Tracker, project: Projec
     assert (kept.rules, kept.used) == (PINNED, ("anchor@1",))
     again = tracker.ingest_event(error("TimeoutError: took 99 s", at="a.py:f"), project)
     assert again.issue_id == known.issue_id  # by the key of the mechanism that came first
+    assert again.event_id is not None
+    assert tracker.explain(again.event_id).note == (
+        "It was filed by a key of anchor@1, by which its issue is known. The project's mechanism now is message@1,"
+        " which opens new issues."
+    )
     assert tracker.grouping(project).used == ("anchor@1", "message@1")
     new = [tracker.ingest_event(error(f"KeyError: {word}", at="b.py:g"), project) for word in ("x1", "x2", "x1")]
     assert [one.recorded[0].is_new for one in new] == [True, True, False]
