@@ -254,6 +254,14 @@ class Maintenance(Protocol):
         """
         ...
 
+    def examine(self) -> None:
+        """Return if what is kept can be read, as far as a quick look tells; a server asks before it serves.
+
+        Raises:
+            StoreUnavailableError: something is missing or damaged without which events cannot be read, or as `check`.
+        """
+        ...
+
     def close(self) -> None:
         """Release connections and files. Calls after it raise StoreUnavailableError."""
         ...

@@ -161,7 +161,8 @@ def run(settings: Settings, *, as_json: bool) -> None:
 
     Raises:
         ConfigurationError: a setting is wrong, or the port is taken.
-        StoreUnavailableError: the database cannot be reached, or its schema is newer than this version.
+        StoreUnavailableError: the database cannot be reached, its schema is newer than this version, or it lacks what
+            its events are read with.
     """
     place = settings.place
     if place.database_url.startswith("memory:"):
@@ -178,6 +179,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
     if place.database_file is not None and not place.database_file.exists():
         aside(lambda: open_configured_store(place).close())  # what makes tables is large, and never needed again
     store = open_configured_store(place)
+    store.examine()
     open_spool = _check_files(settings, store)
     here = local_url(settings.host, sock.getsockname()[1])
     url = public_url or here

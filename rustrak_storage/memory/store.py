@@ -292,6 +292,10 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
         with self._lock:
             self._check_open()
 
+    def examine(self) -> None:
+        """See `rustrak_core.ports.Maintenance.examine`: nothing here is ever away."""
+        self.check()
+
     def close(self) -> None:
         """Forget everything."""
         with self._lock:

@@ -1,36 +1,21 @@
-"""The dictionaries of a database: read once by each process, kept for ever, and trained from what is recorded.
+"""The dictionaries of a database: read once by each process, and kept for ever.
 
-A recorder sets aside some of the payloads that it sees, and from time to time trains a dictionary from them. It is kept
-as a new version only where it packs others of them a good deal smaller than the version in use does. What was packed
-with an older one stays as it is, so that no version is ever changed or removed.
+What was packed with an older version stays as it is, so that none is ever changed or removed.
 """
 
-import contextlib
-import threading
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
-from rustrak_core.errors import RustrakError, StoreUnavailableError
-from rustrak_storage.filing import Filed
-from rustrak_storage.sql import payloads, schema
-from rustrak_storage.sql.contents import content_of
+from rustrak_core.errors import StoreUnavailableError
+from rustrak_storage.sql import schema
 from rustrak_storage.sql.engine import Database, unreadable
 from rustrak_storage.sql.payloads import Dictionary
 
 _TABLE = schema.dictionary
-_STEPS = (1, 31, 127)
-"""Every how-manieth payload is a sample: all of the first, then fewer. Primes, so that kinds that take turns come."""
-
-_SAMPLES = 500
-"""How many are trained from, some 2 MB and a tenth of a second."""
-
-_TESTED = 5
-"""Every how-manieth sample is not trained from, but tells how good the dictionary is."""
-
-_SAMPLE_BYTES = 32 * 1024
-_WORTH = 0.9
-"""A new version must need at most so much of the room that the one in use needs."""
+_NUMBERED = "dictionaries"
+"""The fact in rustrak_state that holds the highest number that was ever given to one."""
 
 
 class Dictionaries:
@@ -105,57 +90,61 @@ class Dictionaries:
             if newest != last:
                 return False
             # Of two that come to this at once, one fails for the key, and finds the other's when it tries again.
-            connection.execute(insert(_TABLE).values(id=last + 1, created_at=created_at, data=content))
+            row = {"id": last + 1, "created_at": created_at, "checksum": checksum(content), "data": content}
+            connection.execute(insert(_TABLE).values(row))
+            _number(connection, last + 1)
             return True
 
         self._is_stale = True
         return self._database.write(work)
 
+    def examine(self, connection: Connection) -> None:
+        """Return if every dictionary that payloads name is there, and as it was written.
 
-class Trainer:
-    """Trains dictionaries from what is recorded. Thread-safe: one thread at a time, the others go on without."""
-
-    def __init__(self, dictionaries: Dictionaries) -> None:
-        """Keep what was trained in *dictionaries*."""
-        self._dictionaries = dictionaries
-        self._working = threading.Lock()
-        self._samples: list[bytes] = []
-        self._seen = 0
-        self._round = 0
-
-    def learn(self, recorded: Sequence[Filed], used: Dictionary | None) -> None:
-        """Take samples of *recorded* and, where there are enough, train; nothing that goes wrong here costs a batch.
-
-        Args:
-            recorded: Events that were recorded.
-            used: What their contents were packed with.
+        Raises:
+            StoreUnavailableError: one is not; the text says what to restore.
         """
-        if not recorded or not self._working.acquire(blocking=False):
-            return
+        for number, what in _lost(connection):
+            used = select(schema.payload.c.event).where(schema.payload.c.dictionary == number).limit(1)
+            if connection.execute(used).first() is not None:
+                raise StoreUnavailableError(
+                    f"payloads of events cannot be read: dictionary {number}, with which they were packed, is {what} "
+                    "the table rustrak_dictionary; restore that table from a copy of the database, and start again"
+                )
+
+
+def checksum(data: bytes) -> bytes:
+    """Return the 16 bytes by which a dictionary is known to be as it was written."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _lost(connection: Connection) -> Iterator[tuple[int, str]]:
+    """Yield the numbers of dictionaries that are missing or damaged, and which of it; few rows are read for that."""
+    sound: dict[int, bool] = {}
+    for row in connection.execute(select(_TABLE)):
         try:
-            step = _STEPS[self._round]
-            chosen = recorded[-self._seen % step :: step][: _SAMPLES - len(self._samples)]
-            self._samples += [content_of(event)[:_SAMPLE_BYTES] for event in chosen]
-            self._seen += len(recorded)
-            if len(self._samples) >= _SAMPLES:
-                self._train(used, recorded[-1].received_at)
-        finally:
-            self._working.release()
-
-    def _train(self, used: Dictionary | None, now: int) -> None:
-        tested = self._samples[::_TESTED]
-        samples = [content for index, content in enumerate(self._samples) if index % _TESTED]
-        self._samples, self._seen = [], 0
-        self._round = min(self._round + 1, len(_STEPS) - 1)
-        content = payloads.train(samples)
-        if content is None:
-            return
-        before = payloads.packed_bytes(tested, None if used is None else used.data.dict_content)
-        if payloads.packed_bytes(tested, content) <= before * _WORTH:
-            with contextlib.suppress(RustrakError):  # the batch is recorded; a later one trains again
-                self._dictionaries.add(content, now, after=used)
+            _dictionary(row)
+        except StoreUnavailableError:
+            sound[row.id] = False
+        else:
+            sound[row.id] = True
+    given = connection.execute(select(schema.state.c.value).where(schema.state.c.name == _NUMBERED)).scalar() or 0
+    for number in range(1, max(given, *sound, 0) + 1):
+        if not sound.get(number, False):
+            yield number, "damaged in" if number in sound else "missing from"
 
 
-def _dictionary(row: Row[tuple[int, int, bytes]]) -> Dictionary:
+def _number(connection: Connection, number: int) -> None:
+    """Note that a dictionary has *number*, so that it is missed where it is gone."""
+    table = schema.state
+    noted = update(table).where(table.c.name == _NUMBERED).values(value=number)
+    if not connection.execute(noted).rowcount:
+        connection.execute(insert(table).values(name=_NUMBERED, value=number))
+
+
+def _dictionary(row: Row[tuple[int, int, bytes | None, bytes]]) -> Dictionary:
+    data = bytes(row.data)
     with unreadable(f"dictionary {row.id}"):
-        return Dictionary.of(row.id, row.created_at, bytes(row.data))
+        if row.checksum is not None and bytes(row.checksum) != checksum(data):
+            raise ValueError("not what was written")
+        return Dictionary.of(row.id, row.created_at, data)

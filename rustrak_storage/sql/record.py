@@ -20,12 +20,12 @@ from rustrak_storage.filing import Filed, IssueRow, filed
 from rustrak_storage.sql import bulk, payloads, schema
 from rustrak_storage.sql.chunks import chunks
 from rustrak_storage.sql.contents import content_of
-from rustrak_storage.sql.dictionaries import Dictionaries, Trainer
+from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.facets import Known, add_facets, add_users
 from rustrak_storage.sql.ids import allocate
 from rustrak_storage.sql.keyset import bounded
-from rustrak_storage.sql.payloads import Packed
+from rustrak_storage.sql.payloads import Dictionary, Packed
 from rustrak_storage.sql.rows import (
     ISSUE_CHANGES,
     ISSUE_COLUMNS,
@@ -34,6 +34,7 @@ from rustrak_storage.sql.rows import (
     select_projects,
     user_json,
 )
+from rustrak_storage.sql.training import Trainer
 from rustrak_storage.sql.upsert import adding
 
 # What events change in a project.
@@ -71,8 +72,7 @@ class Recorder:
         """See `rustrak_core.ports.IssueStore.record`."""
         # All that needs no database comes before the transaction, so that others wait for less.
         ready = [filed(event) for event in events]
-        dictionary = self._dictionaries.newest() if ready else None
-        packed = payloads.encode(map(content_of, ready), dictionary)
+        dictionary, packed = self._pack(ready)
         learned: set[int] = set()
 
         def work(connection: Connection) -> list[Recorded]:
@@ -90,8 +90,20 @@ class Recorder:
 
         recorded = self._database.write(work)
         self._known.update(learned)
-        self._trainer.learn(ready, dictionary)
+        if dictionary is not None:
+            self._trainer.learn(packed, dictionary, ready[-1].received_at)
         return recorded
+
+    def _pack(self, events: Sequence[Filed]) -> tuple[Dictionary | None, list[Packed]]:
+        """Return the contents of *events*, packed, and the dictionary used; the first one is trained from them."""
+        dictionary = self._dictionaries.newest() if events else None
+        packed = payloads.encode(map(content_of, events), dictionary)
+        if events and dictionary is None:
+            self._trainer.learn(packed, None, events[-1].received_at)
+            dictionary = self._dictionaries.newest()
+            if dictionary is not None:
+                packed = payloads.encode(map(content_of, events), dictionary)
+        return dictionary, packed
 
     def _write(self, connection: Connection, batch: Batch, packed_of: dict[int, Packed], learned: set[int]) -> None:
         batch.number(allocate(connection, schema.issue, len(batch.opened)))

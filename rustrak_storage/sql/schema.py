@@ -64,7 +64,8 @@ token_seq = _sequence("token")
 issue_seq = _sequence("issue")
 event_seq = Sequence("rustrak_event_seq", cache=1000, metadata=metadata)
 
-# Beside `started` there is `grouping`, which counts how often rules were set.
+# Beside `started` there are `grouping`, which counts how often rules were set, and `dictionaries`, the highest number
+# of one.
 state = Table(
     "rustrak_state",
     metadata,
@@ -206,6 +207,7 @@ dictionary = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("created_at", Micros, nullable=False),
     Column("data", Blob, nullable=False),
+    Column("checksum", binary(16), comment="BLAKE2b of data"),
     comment="zstd dictionaries that payloads name; kept as long as any does",
     **TABLE_OPTIONS,
 )

@@ -66,6 +66,12 @@ class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlMerges, SqlEve
         with self._database.reading() as connection:
             check(connection)
 
+    def examine(self) -> None:
+        """See `rustrak_core.ports.Maintenance.examine`."""
+        with self._database.reading() as connection:
+            check(connection)
+            self._dictionaries.examine(connection)
+
     def close(self) -> None:
         """See `rustrak_core.ports.Maintenance.close`."""
         self._database.close()

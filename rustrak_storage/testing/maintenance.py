@@ -78,8 +78,9 @@ class MaintenanceContract(StoreContract):
         assert store.purge() == 0
 
     def test_check(self, store: Store) -> None:
-        """A store that can be read says so by returning."""
+        """A store that can be read says so by returning, and so does one whose events can."""
         store.check()
+        store.examine()
 
     def test_closed(self, store: Store, project: Project) -> None:
         """Once closed, every call says that the store is not available."""
@@ -87,6 +88,7 @@ class MaintenanceContract(StoreContract):
         store.close()
         for call in (
             store.check,
+            store.examine,
             store.purge,
             lambda: store.projects(ListQuery()),
             lambda: store.project(ProjectId(1)),

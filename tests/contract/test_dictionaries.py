@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from rustrak_core.errors import StoreUnavailableError
-from rustrak_core.page import EventQuery
+from rustrak_core.page import EventQuery, IssueQuery
 from rustrak_core.ports import Store
 from rustrak_core.project import Project
 from rustrak_storage.factory import open_store
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.payloads import Dictionary, decode, encode, train
-from rustrak_storage.testing.values import create_project, digested
+from rustrak_storage.testing.values import NOW, create_project, digested
 
 
 @pytest.fixture(
@@ -84,8 +84,9 @@ def ask(url: str, statement: str, **values: object) -> list[Any]:
 
 
 def test_a_dictionary_is_trained(store: Store, project: Project, store_url: str) -> None:
-    """After some hundred events, payloads name a dictionary, take far less room, and come back as they were sent."""
-    record(store, project, range(1, 1001))
+    """After two hundred events, payloads name a dictionary, take far less room, and come back as they were sent."""
+    record(store, project, range(1, 51))
+    record(store, project, range(51, 1001))
     assert ask(store_url, "SELECT id FROM rustrak_dictionary") == [(1,)]
     sizes = dict(
         ask(store_url, "SELECT COALESCE(dictionary, 0), AVG(LENGTH(data)) FROM rustrak_payload GROUP BY dictionary")
@@ -93,7 +94,7 @@ def test_a_dictionary_is_trained(store: Store, project: Project, store_url: str)
     assert set(sizes) == {0, 1}
     assert sizes[1] * 2 < sizes[0]
     other = open_store(store_url)
-    for number in (1, 500, 501, 999, 1000):
+    for number in (1, 50, 51, 999, 1000):
         event_id = digested(project, number).event_id
         assert store.event(event_id).payload == other.event(event_id).payload == body(number)
     other.close()
@@ -103,14 +104,14 @@ def test_a_new_version_only_where_it_pays(store: Store, project: Project, store_
     """Another process that sees the same keeps the version there is; one that sees something else adds a version."""
     record(store, project, range(1, 601))
     same, different = open_store(store_url), open_store(store_url)
-    record(same, project, range(1001, 1601))
+    record(same, project, range(1001, 2101))
     assert ask(store_url, "SELECT id FROM rustrak_dictionary") == [(1,)]
-    record(different, project, range(2001, 2801), "warehouse")
+    record(different, project, range(3001, 4101), "warehouse")
     assert ask(store_url, "SELECT id FROM rustrak_dictionary ORDER BY id") == [(1,), (2,)]
-    record(store, project, range(3001, 3401), "warehouse")
+    record(store, project, range(5001, 5401), "warehouse")
     used = ask(store_url, "SELECT dictionary FROM rustrak_payload ORDER BY event DESC LIMIT 1")
     assert used == [(2,)]  # the first one found it while it recorded
-    for number, kind in ((2, "shop"), (1500, "shop"), (2700, "warehouse"), (3400, "warehouse")):
+    for number, kind in ((2, "shop"), (1500, "shop"), (3700, "warehouse"), (5400, "warehouse")):
         assert store.event(digested(project, number).event_id).payload == body(number, kind)
     same.close()
     different.close()
@@ -134,9 +135,15 @@ def test_workers_train_at_once(store: Store, database: Database) -> None:
 
 def test_a_missing_dictionary(store: Store, project: Project, store_url: str) -> None:
     """Without its dictionary an event says what is missing; it costs no list, and no other event."""
-    record(store, project, range(1, 801))
+    record(store, project, range(1, 2))
+    record(store, project, range(2, 801))
+    store.examine()
     ask(store_url, "DELETE FROM rustrak_dictionary")
     other = open_store(store_url)
+    with pytest.raises(
+        StoreUnavailableError, match=r"dictionary 1, .* is missing from the table .* restore that table"
+    ):
+        other.examine()
     with pytest.raises(StoreUnavailableError, match=r"dictionary 1, .* is missing from the table rustrak_dictionary"):
         other.event(digested(project, 800).event_id)
     plain = other.event(digested(project, 1).event_id)
@@ -174,15 +181,29 @@ def test_a_dictionary_of_the_same_number(store: Store, project: Project, databas
 
 
 def test_a_damaged_dictionary(store: Store, project: Project, store_url: str) -> None:
-    """A dictionary that cannot be read costs the payloads that name it; recording goes on without."""
+    """A dictionary that is not what was written costs the payloads that name it; recording goes on without."""
     record(store, project, range(1, 801))
-    ask(store_url, "UPDATE rustrak_dictionary SET data = :data", data=b"damaged, all of it")
+    ((data,),) = ask(store_url, "SELECT data FROM rustrak_dictionary")
+    ask(store_url, "UPDATE rustrak_dictionary SET data = :data", data=bytes(data[:-9]) + b"a bit rot")
     other = open_store(store_url)
+    with pytest.raises(StoreUnavailableError, match=r"dictionary 1, .* is damaged in the table rustrak_dictionary"):
+        other.examine()
     record(other, project, range(1001, 1801))
     assert other.event(digested(project, 1800).event_id).payload == body(1800)
     with pytest.raises(StoreUnavailableError, match="dictionary 1 cannot be read"):
         other.event(digested(project, 800).event_id)
     other.close()
+
+
+def test_a_lost_dictionary_that_none_needs(store: Store, project: Project, store_url: str) -> None:
+    """A dictionary that is gone, and that no payload names, is no loss."""
+    record(store, project, range(1, 801))
+    for issue in store.issues(IssueQuery(project_id=project.id)).items:
+        store.delete_issue(issue.id, now=NOW)
+    while store.purge():
+        pass
+    ask(store_url, "DELETE FROM rustrak_dictionary")
+    store.examine()
 
 
 def test_nothing_to_learn(store: Store, project: Project, store_url: str) -> None:

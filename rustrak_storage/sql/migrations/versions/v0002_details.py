@@ -1,9 +1,10 @@
-"""Details of events move out of columns, into the content that is packed with the payload.
+"""Details of events move out of columns, into the content that is packed with the payload; dictionaries get checksums.
 
 Every payload is packed anew, its event's details before it; then the columns go. Done again after it was interrupted,
 it goes on: a row that was packed anew names another codec.
 """
 
+import hashlib
 import json
 import logging
 import sys
@@ -37,7 +38,8 @@ ROWS = 500
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 EVENT = sa.table("rustrak_event", *map(sa.column, ("id", "event_id", *TEXTS, *OPTIONAL)))
 PAYLOAD = sa.table("rustrak_payload", *map(sa.column, ("event", "codec", "dictionary", "size", "data")))
-DICTIONARY = sa.table("rustrak_dictionary", sa.column("id"), sa.column("data"))
+DICTIONARY = sa.table("rustrak_dictionary", *map(sa.column, ("id", "data", "checksum")))
+STATE = sa.table("rustrak_state", sa.column("name"), sa.column("value"))
 
 _logger = logging.getLogger("rustrak.migrate")
 
@@ -49,6 +51,10 @@ def upgrade() -> None:
     if columns >= set(TEXTS):
         _repack(connection)
         _drop_columns(connection)
+    if "checksum" not in {column["name"] for column in sa.inspect(connection).get_columns("rustrak_dictionary")}:
+        binary = sa.LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")
+        op.add_column("rustrak_dictionary", sa.Column("checksum", binary, comment="BLAKE2b of data"))
+    _note_dictionaries(connection)
     if connection.dialect.name != "sqlite":
         _comments()
 
@@ -187,6 +193,17 @@ def _build_anew(connection: sa.Connection) -> None:
     if last is not None:
         connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = 'rustrak_event'")
         connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES ('rustrak_event', ?)", (last,))
+
+
+def _note_dictionaries(connection: sa.Connection) -> None:
+    """Note what each dictionary holds, and how many there are, so that one is missed where it is gone."""
+    rows = connection.execute(sa.select(DICTIONARY.c.id, DICTIONARY.c.data)).all()
+    for number, data in rows:
+        checksum = hashlib.blake2b(bytes(data), digest_size=16).digest()
+        connection.execute(sa.update(DICTIONARY).where(DICTIONARY.c.id == number).values(checksum=checksum))
+    if rows:
+        connection.execute(sa.delete(STATE).where(STATE.c.name == "dictionaries"))
+        connection.execute(sa.insert(STATE).values(name="dictionaries", value=max(row.id for row in rows)))
 
 
 def _comments() -> None:
