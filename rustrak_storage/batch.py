@@ -1,7 +1,8 @@
 """A batch of events, filed under issues in memory: what every backend's ``record`` does between reading and writing."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import attrs
 
@@ -137,17 +138,15 @@ class Batch:
 
     def facets(self) -> dict[FacetKey, int]:
         """Return what the stored events add to facets: how many events for each (issue, key, value)."""
-        raw: dict[FacetKey, int] = {}
+        of_issue: dict[int, list[Iterator[tuple[str, str]]]] = defaultdict(list)
         for filing in self.filings:
-            issue_id = filing.issue.id
-            for key, value in filing.event.source.facets():
-                facet = (issue_id, key, value)
-                raw[facet] = raw.get(facet, 0) + 1
-        # Cleaned here, where most of them have fallen together.
+            of_issue[filing.issue.id].append(filing.event.source.facets())
         sums: dict[FacetKey, int] = {}
-        for (issue_id, key, value), count in raw.items():
-            facet = (issue_id, clean(key, 204), clean(value, 200))
-            sums[facet] = sums.get(facet, 0) + count
+        for issue_id, pairs in of_issue.items():
+            # Cleaned once they are counted, for most of them have fallen together then.
+            for (key, value), count in Counter(chain.from_iterable(pairs)).items():
+                facet = (issue_id, clean(key, 204), clean(value, 200))
+                sums[facet] = sums.get(facet, 0) + count
         return sums
 
     def users(self) -> dict[int, set[bytes]]:

@@ -6,6 +6,7 @@ Unicode change with Python's release; at most `LINE_MAX` characters of the first
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from rustrak_core.errors import MalformedJsonError
@@ -17,6 +18,7 @@ VALUE: Final = "<*>"
 
 _BLANK: Final = " \t\r\n\f\v"
 _JSON_MAX: Final = 8192
+_REMEMBERED_MAX: Final = 400  # characters of a message: most messages come again, and again
 # Digits of scripts that people write numbers in, by number: their class in `re` follows Python's Unicode tables.
 _D: Final = "0-9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\uff10-\uff19"
 
@@ -119,6 +121,10 @@ _SAYS = ("message", "msg", "event", "error", "title", "detail", "description")
 
 def template_of(message: str) -> str:
     """Return what *message* has in common with others of its kind."""
+    return _remembered(message) if len(message) <= _REMEMBERED_MAX else _template_of(message)
+
+
+def _template_of(message: str) -> str:
     line = _line(message)
     if not _CHANGING.search(line):
         return _SPACES.sub(" ", line)
@@ -127,6 +133,9 @@ def template_of(message: str) -> str:
         if said is not None:
             return said
     return _mask(line)
+
+
+_remembered = lru_cache(maxsize=1024)(_template_of)
 
 
 def without_numbers(text: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice, takewhile
 from typing import Any, Final
 
@@ -165,58 +166,68 @@ class Stack:
             if found is None:
                 if len(self._seen) == _LOOKED_AT_MOST:
                     return
-                found = self._seen[names] = self._look_at(frame)
+                found = self._seen[names] = self._look_at(names)
             yield found
 
-    def _look_at(self, frame: Mapping[str, Any] | str) -> Frame:
-        if isinstance(frame, str):
-            return Frame(Place("", function_name(frame)), frame[:_LOOKED_AT])
-        sent = (_text(frame.get("function")) or _text(frame.get("raw_function")))[:_LOOKED_AT]
-        path = _end(_text(frame.get("filename")) or _text(frame.get("abs_path")))
-        module = _text(frame.get("module"))[:_LOOKED_AT]
-        platform = _text(frame.get("platform")) or self._platform
-        if platform in {"javascript", "node"}:
-            return self._look_at_script(sent, path, module, in_browser=platform == "javascript")
-        named = function_name(sent)
-        place = Place(module_name(module) if module and module not in _NO_MODULE else file_name(path), named)
-        if not named:
-            return Frame(place, sent, passed_over="has no name of its own", is_better_than_nothing=bool(place.module))
-        if _SDK.search(module) or _SDK.search(path):
-            return Frame(place, sent, passed_over="belongs to the SDK")
-        bare = named.rpartition("::")[2] if "::" in named else named.rpartition(".")[2]
-        why = ""
-        if bare == self._raised or (bare in _CONSTRUCTORS and self._raised and self._raised in module):
-            why = "makes the exception"
-        elif self._raised in _OWN_FAULTS:
-            pass
-        elif bare in _WRAPPERS:
-            why = "wraps another function"
-        elif _RAISES.match(named) or _RAISES.match(bare):
-            why = "only raises"
-        return Frame(place, sent, passed_over=why, is_better_than_nothing=bool(why))
+    def _look_at(self, names: "tuple[str, ...] | str") -> Frame:
+        if isinstance(names, str):
+            return Frame(Place("", function_name(names)), names[:_LOOKED_AT])
+        function, raw_function, filename, abs_path, module, platform = names
+        return _look_at(
+            (function or raw_function)[:_LOOKED_AT],
+            _end(filename or abs_path),
+            module[:_LOOKED_AT],
+            (platform or self._platform)[:_LOOKED_AT],
+            self._raised,
+        )
 
-    def _look_at_script(self, sent: str, path: str, module: str, *, in_browser: bool) -> Frame:
-        """Look at a frame of JavaScript.
 
-        In a browser, an anonymous callback is a place of its own, known by its file alone: browsers differ in whom they
-        name as its caller. So is a function that a bundler named anew.
-        """
-        named = script_function(sent)
-        place = Place(module_name(module) if module and module not in _NO_MODULE else file_name(path), named)
-        if _SDK.search(module) or _SDK.search(path) or named == "sentryWrapped":
-            return Frame(place, sent, in_browser, "belongs to the SDK")
-        if path in _NATIVE or (not path and not module):
-            return Frame(place, sent, in_browser, "is native code of the engine")
-        if not named and not in_browser:
-            return Frame(place, sent, in_browser, "has no name of its own", is_better_than_nothing=bool(place.module))
-        is_constructor = named == self._raised or (named == "constructor" and self._raised not in _LANGUAGE_ERRORS)
-        if named and is_constructor:
-            return Frame(place, sent, in_browser, "makes the exception", is_better_than_nothing=True)
-        if named in _SCRIPT_WRAPPERS:
-            return Frame(place, sent, in_browser, "wraps another function", is_better_than_nothing=True)
-        if named and is_minified(named) and _SCRIPT.search(path):
-            return Frame(Place(place.module, ""), sent, in_browser)
-        return Frame(place, sent, in_browser)
+@lru_cache(maxsize=1024)
+def _look_at(sent: str, path: str, module: str, platform: str, raised: str) -> Frame:
+    """Return a frame that has been looked at; each is remembered, for events of an issue have the same ones."""
+    if platform in {"javascript", "node"}:
+        return _look_at_script(sent, path, module, raised, in_browser=platform == "javascript")
+    named = function_name(sent)
+    place = Place(module_name(module) if module and module not in _NO_MODULE else file_name(path), named)
+    if not named:
+        return Frame(place, sent, passed_over="has no name of its own", is_better_than_nothing=bool(place.module))
+    if _SDK.search(module) or _SDK.search(path):
+        return Frame(place, sent, passed_over="belongs to the SDK")
+    bare = named.rpartition("::")[2] if "::" in named else named.rpartition(".")[2]
+    why = ""
+    if bare == raised or (bare in _CONSTRUCTORS and raised and raised in module):
+        why = "makes the exception"
+    elif raised in _OWN_FAULTS:
+        pass
+    elif bare in _WRAPPERS:
+        why = "wraps another function"
+    elif _RAISES.match(named) or _RAISES.match(bare):
+        why = "only raises"
+    return Frame(place, sent, passed_over=why, is_better_than_nothing=bool(why))
+
+
+def _look_at_script(sent: str, path: str, module: str, raised: str, *, in_browser: bool) -> Frame:
+    """Look at a frame of JavaScript.
+
+    In a browser, an anonymous callback is a place of its own, known by its file alone: browsers differ in whom they
+    name as its caller. So is a function that a bundler named anew.
+    """
+    named = script_function(sent)
+    place = Place(module_name(module) if module and module not in _NO_MODULE else file_name(path), named)
+    if _SDK.search(module) or _SDK.search(path) or named == "sentryWrapped":
+        return Frame(place, sent, in_browser, "belongs to the SDK")
+    if path in _NATIVE or (not path and not module):
+        return Frame(place, sent, in_browser, "is native code of the engine")
+    if not named and not in_browser:
+        return Frame(place, sent, in_browser, "has no name of its own", is_better_than_nothing=bool(place.module))
+    is_constructor = named == raised or (named == "constructor" and raised not in _LANGUAGE_ERRORS)
+    if named and is_constructor:
+        return Frame(place, sent, in_browser, "makes the exception", is_better_than_nothing=True)
+    if named in _SCRIPT_WRAPPERS:
+        return Frame(place, sent, in_browser, "wraps another function", is_better_than_nothing=True)
+    if named and is_minified(named) and _SCRIPT.search(path):
+        return Frame(Place(place.module, ""), sent, in_browser)
+    return Frame(place, sent, in_browser)
 
 
 _OWN, _FOREIGN, _LIBRARYS, _UNKNOWN = "the application's", "the SDK says foreign", "a library's", "unknown"
@@ -285,6 +296,7 @@ def _note(notes: Notes, stack: Stack, passed: Iterable[tuple[Frame, str]], *, fo
             notes.append(note)
 
 
+@lru_cache(maxsize=1024)
 def _is_helper(module: str) -> bool:
     return any(_lower(segment).strip("_") in _HELPERS for segment in _SEGMENTS.split(module)[-2:])
 

@@ -4,6 +4,7 @@ import pytest
 
 from rustrak_core import grouping
 from rustrak_core.grouping import Rules
+from rustrak_core.grouping.anchor import template, where
 from rustrak_core.testing import Event, assert_grouped, assert_separate, error, from_exception, message
 
 ANCHOR = Rules(mechanism="anchor@1")
@@ -330,3 +331,18 @@ def test_what_decides_is_not_said_to_be_ignored() -> None:
     explained = grouping.key(only).explanation
     assert explained.parts[2].source == "the application's own frame nearest to the error, though its name tells little"
     assert explained.ignored == []
+
+
+def test_what_is_remembered_is_small() -> None:
+    """Messages and frames come again, and are remembered; hostile ones are not, or cut short."""
+    long = "é" * 100_000
+    template._remembered.cache_clear()
+    where._look_at.cache_clear()
+    frame = {"function": f"f{long}", "filename": f"/a/{long}.py", "module": f"m{long}", "platform": long}
+    exception = {"type": f"T{long}", "value": f"user 1{long}", "stacktrace": {"frames": [frame]}}
+    event = {"exception": {"values": [exception]}, "platform": long}
+    assert grouping.key(event, ANCHOR) == grouping.key(event, ANCHOR)
+    assert template._remembered.cache_info().currsize == 0
+    assert where._look_at.cache_info().hits == 1
+    (found,) = where.Stack([frame], "T", long).all()
+    assert max(map(len, (found.sent, found.place.module, found.place.function))) <= 160
