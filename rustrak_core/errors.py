@@ -47,6 +47,20 @@ class MalformedRulesError(InvalidInputError):
         self.line = line
 
 
+class MalformedUndoError(RustrakError):
+    """A file of what is to be undone is none, or damaged.
+
+    Attributes:
+        line: Where the fault is, from 1.
+    """
+
+    status_hint = 400
+
+    def __init__(self, reason: str, *, line: int) -> None:
+        super().__init__(f"line {line} of the undo file {reason}")
+        self.line = line
+
+
 class MalformedDsnError(RustrakError):
     """The text is not a DSN. The text itself is not repeated, since it holds a key."""
 

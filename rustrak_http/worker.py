@@ -20,6 +20,7 @@ from rustrak_core.digest import digest_all
 from rustrak_core.digested import Digested
 from rustrak_core.errors import MalformedEventError, SpoolUnavailableError, StalePositionError, StoreUnavailableError
 from rustrak_core.ports import SpooledBatch, SpoolReader, Stage, Store
+from rustrak_core.regroup.backfill import Backfiller
 from rustrak_core.tracker.mechanisms import Digester
 from rustrak_http.lane import Lane
 from rustrak_http.quarantine import quarantined, undigested
@@ -91,6 +92,7 @@ class DigestWorker:
         self._clock = clock
         self._monotonic = monotonic
         self._digest = digesting or Digester(store, unreadable=log_unreadable_rules).digest
+        self._backfiller = Backfiller(store, monotonic=monotonic)
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._lanes: dict[str, Lane] = {}
@@ -120,6 +122,7 @@ class DigestWorker:
                     self._wait(stop, begun + _gather_s(recorded) - self._monotonic())
             else:
                 self._purge_if_due(_PURGE_IDLE_S)
+                self._backfill()
                 self._wait(stop, idle_s)
                 idle_s = min(idle_s * 1.1, _IDLE_S[1])
 
@@ -308,6 +311,16 @@ class DigestWorker:
             left = 0
         if not left:
             self._purge_at = now
+
+    def _backfill(self) -> None:
+        """Work out some newer keys of issues, if there is any need; see `rustrak_core.regroup.backfill`."""
+        try:
+            self._backfiller.work()
+        except StoreUnavailableError:
+            self._backfiller.rest()
+        except Exception as error:  # noqa: BLE001 - nor must this
+            _logger.error("backfill_failed error=%s", type(error).__name__)  # noqa: TRY400
+            self._backfiller.rest()
 
     def _wait(self, stop: threading.Event, seconds: float) -> None:
         until = self._monotonic() + seconds

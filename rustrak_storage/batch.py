@@ -61,11 +61,16 @@ class ProjectRow:
 
 @attrs.define(kw_only=True, slots=True)
 class Filing:
-    """An event that is to be stored, its issue, and the grouping key by which it was filed."""
+    """An event that is to be stored, its issue, and the grouping key by which it was filed.
+
+    Attributes:
+        number: Above those of all events that came before, for backends that have no other place for it.
+    """
 
     event: Filed
     issue: IssueRow
     key: tuple[bytes, str]
+    number: int = 0
 
 
 @attrs.define(kw_only=True, slots=True, eq=False)

@@ -79,15 +79,18 @@ def to_unmerge(named: Sequence[Node], parents: Mapping[int, int]) -> list[Branch
             raise InvalidInputError(
                 f"issue_ids[{index}]", "is not merged into this issue; `merged` names those that are"
             )
-    children: dict[int, list[int]] = defaultdict(list)
-    for child, parent in parents.items():
-        children[parent].append(child)
+    children = _children(parents)
     tops = dict.fromkeys(node.id for node in named)
     branches = []
     for top in sorted(tops, key=lambda one: -_depth(one, parents)):
         branches.append(Branch(top, _below(top, children)))
         children[parents[top]].remove(top)
     return branches
+
+
+def below(issue: int, parents: Mapping[int, int]) -> list[int]:
+    """Return what was merged into *issue*, or into one of these; *parents* as in `to_unmerge`."""
+    return _below(issue, _children(parents))
 
 
 def refuse_merged(named: Node, root: str) -> None:
@@ -106,6 +109,13 @@ def _depth(issue: int, parents: Mapping[int, int]) -> int:
         issue = parents[issue]
         depth += 1
     return depth
+
+
+def _children(parents: Mapping[int, int]) -> dict[int, list[int]]:
+    children: dict[int, list[int]] = defaultdict(list)
+    for child, parent in parents.items():
+        children[parent].append(child)
+    return children
 
 
 def _below(issue: int, children: Mapping[int, Sequence[int]]) -> list[int]:

@@ -6,7 +6,9 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 `rustrak_storage.testing` says the same in tests.
 """
 
+from rustrak_core.ports.backfill import Backfill, BackfillStage, BackfillStore
 from rustrak_core.ports.grouping import GroupingStore, ProjectGrouping
+from rustrak_core.ports.history import Confirm, FiledEvent, HistoryStore, Place, Refiled, Refiling
 from rustrak_core.ports.keys import KeyRing
 from rustrak_core.ports.merges import MergeStore
 from rustrak_core.ports.spool import (
@@ -34,19 +36,28 @@ from rustrak_core.ports.store import (
 
 __all__ = [
     "Attempt",
+    "Backfill",
+    "BackfillStage",
+    "BackfillStore",
+    "Confirm",
     "CounterStore",
     "EagerIntake",
     "EventStore",
+    "FiledEvent",
     "GroupingStore",
+    "HistoryStore",
     "Intake",
     "IssueStore",
     "KeyRing",
     "Ledger",
     "Maintenance",
     "MergeStore",
+    "Place",
     "ProjectGrouping",
     "ProjectStore",
     "Recorded",
+    "Refiled",
+    "Refiling",
     "Spool",
     "SpoolReader",
     "SpoolStats",

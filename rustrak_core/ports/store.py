@@ -11,7 +11,9 @@ from rustrak_core.accepted import Count, Outcome, SpoolAdvance, SpoolPosition
 from rustrak_core.digested import Digested, EventSummary, StoredEvent
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery, Page
+from rustrak_core.ports.backfill import BackfillStore
 from rustrak_core.ports.grouping import GroupingStore
+from rustrak_core.ports.history import HistoryStore
 from rustrak_core.ports.merges import MergeStore
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.token import Token, TokenId
@@ -268,6 +270,16 @@ class Maintenance(Protocol):
 
 
 class Store(
-    ProjectStore, TokenStore, GroupingStore, IssueStore, MergeStore, EventStore, CounterStore, Maintenance, Protocol
+    ProjectStore,
+    TokenStore,
+    GroupingStore,
+    IssueStore,
+    MergeStore,
+    EventStore,
+    CounterStore,
+    HistoryStore,
+    BackfillStore,
+    Maintenance,
+    Protocol,
 ):
     """All that a backend keeps."""

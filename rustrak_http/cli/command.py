@@ -81,6 +81,11 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
             "rustrak_http.cli.grouping:grouping",
             "Show and set how a project's events are grouped: its rules, and its mechanism.",
         ),
+        "regroup": (
+            "rustrak_http.cli.regroup:regroup",
+            "File stored events as other rules would, or tell what that would do.",
+        ),
+        "backfill": ("rustrak_http.cli.backfill:backfill", "Work out the newer grouping keys of issues."),
         "stats": ("rustrak_http.cli.stats:stats", "Show what became of every event, day by day."),
         "quarantine": (
             "rustrak_http.cli.quarantine:quarantine",

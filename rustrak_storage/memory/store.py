@@ -24,9 +24,10 @@ from rustrak_core.times import to_micros
 from rustrak_core.token import Token, TokenId
 from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, ProjectRow
 from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, short_id
+from rustrak_storage.memory.backfill import MemoryBackfill
 from rustrak_storage.memory.base import by_id
 from rustrak_storage.memory.grouping import MemoryGrouping
-from rustrak_storage.memory.merges import MemoryMerges
+from rustrak_storage.memory.history import MemoryHistory
 from rustrak_storage.memory.views import event_keyset, stored, summary
 from rustrak_storage.merging import refuse_merged
 from rustrak_storage.texts import clean
@@ -34,7 +35,7 @@ from rustrak_storage.texts import clean
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class MemoryStore(MemoryGrouping, MemoryMerges, Store):
+class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, Store):
     """Keeps everything in this process, until it is closed. Thread-safe; a fork gets a copy."""
 
     def __init__(self) -> None:
@@ -44,6 +45,9 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
         self._tokens: dict[int, Token] = {}
         self._last_token = self._last_issue = 0
         self._events: dict[EventKey, Filing] = {}
+        self._numbers: dict[int, Filing] = {}
+        self._last_event = 0
+        self._unsettled: set[int] = set()
         self._counters: dict[CounterKey, int] = defaultdict(int)
         self._positions: dict[str, SpoolPosition] = {}
 
@@ -300,15 +304,8 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
         """Forget everything."""
         with self._lock:
             self._closed = True
-            for kept in (
-                self._projects,
-                self._tokens,
-                self._issues,
-                self._merged,
-                self._keys,
-                self._events,
-                self._events_of,
-            ):
+            events = (self._events, self._events_of, self._numbers)
+            for kept in (self._projects, self._tokens, self._issues, self._merged, self._keys, *events):
                 kept.clear()
 
         # Within
@@ -320,6 +317,9 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
             self._issues[row.id] = row
         for filing in batch.filings:
             key = _event_key(filing.event)
+            self._last_event += 1
+            filing.number = self._last_event
+            self._numbers[filing.number] = filing
             self._events[key] = self._events_of[filing.issue.id][key] = filing
         for (issue_id, name, value), count in batch.facets().items():
             known = self._facets[issue_id, name]
@@ -332,8 +332,9 @@ class MemoryStore(MemoryGrouping, MemoryMerges, Store):
             self._counters[counter] += quantity
 
     def _remove(self, issue: IssueRow) -> None:
-        for key in self._events_of.pop(issue.id, {}):
+        for key, filing in self._events_of.pop(issue.id, {}).items():
             del self._events[key]
+            del self._numbers[filing.number]
         for key_id in [key_id for key_id, row in self._keys.items() if row is issue]:
             del self._keys[key_id]
             self._origins.pop(key_id, None)

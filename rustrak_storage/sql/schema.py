@@ -277,4 +277,36 @@ doomed = Table(
     **TABLE_OPTIONS,
 )
 
+unsettled = Table(
+    "rustrak_unsettled",
+    metadata,
+    Column("issue_id", Id, primary_key=True, autoincrement=False),
+    Column("project_id", Id, nullable=False, index=True),
+    comment="Issues whose events were moved, and that do not yet say of them what is right",
+    **TABLE_OPTIONS,
+)
+
+backfill = Table(
+    "rustrak_backfill",
+    metadata,
+    Column("project_id", Id, primary_key=True, autoincrement=False),
+    Column("mechanism", String(64), nullable=False, comment="Whose keys are worked out"),
+    Column("stage", String(16), nullable=False, comment="reading, attaching or done"),
+    Column("upto", Id, nullable=False, comment="The last rustrak_event.id that was read"),
+    comment="How far the newer keys of a project's issues have been worked out from stored events",
+    **TABLE_OPTIONS,
+)
+
+newer_key = Table(
+    "rustrak_newer_key",
+    metadata,
+    Column("project_id", Id, primary_key=True, autoincrement=False),
+    Column("value", binary(16), primary_key=True),
+    Column("mechanism", String(64), primary_key=True),
+    Column("issue_id", Id, comment="NULL where events of several issues have it"),
+    sqlite_with_rowid=False,
+    comment="Newer keys that were worked out and are yet to be attached",
+    **TABLE_OPTIONS,
+)
+
 TABLES = tuple(metadata.tables)

@@ -7,11 +7,12 @@ from sqlalchemy import URL, Connection
 from rustrak_core.ports import Store
 from rustrak_core.project import Project
 from rustrak_core.token import Token
+from rustrak_storage.sql.backfill import SqlBackfill
 from rustrak_storage.sql.counters import SqlCounters
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import Database
-from rustrak_storage.sql.events import SqlEvents
 from rustrak_storage.sql.grouping import SqlGrouping
+from rustrak_storage.sql.history import SqlHistory
 from rustrak_storage.sql.issues import SqlIssues
 from rustrak_storage.sql.merges import SqlMerges
 from rustrak_storage.sql.migrate import check, migrate
@@ -21,7 +22,7 @@ from rustrak_storage.sql.record import Recorder
 from rustrak_storage.sql.tokens import SqlTokens, insert_token
 
 
-class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlMerges, SqlEvents, SqlCounters, Store):
+class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlMerges, SqlHistory, SqlBackfill, SqlCounters, Store):
     """Keeps everything in SQLite, PostgreSQL or MariaDB."""
 
     def __init__(self, url: URL) -> None:

@@ -15,9 +15,11 @@ Inherit the classes in a test module of yours, and give a fixture ``store_url`` 
 explained, call ``pytest.register_assert_rewrite("rustrak_storage.testing")`` in ``conftest.py`` before that import.
 """
 
+from rustrak_storage.testing.backfill import BackfillContract
 from rustrak_storage.testing.counters import CounterStoreContract
 from rustrak_storage.testing.events import EventStoreContract
 from rustrak_storage.testing.grouping import GroupingStoreContract
+from rustrak_storage.testing.history import HistoryStoreContract
 from rustrak_storage.testing.issues import IssueListContract, IssueStoreContract
 from rustrak_storage.testing.maintenance import MaintenanceContract
 from rustrak_storage.testing.merges import MergeContract, UnmergeContract
@@ -28,9 +30,11 @@ from rustrak_storage.testing.tokens import TokenStoreContract
 from rustrak_storage.testing.values import digested
 
 __all__ = [
+    "BackfillContract",
     "CounterStoreContract",
     "EventStoreContract",
     "GroupingStoreContract",
+    "HistoryStoreContract",
     "IssueListContract",
     "IssueStoreContract",
     "MaintenanceContract",

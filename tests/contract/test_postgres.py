@@ -50,6 +50,14 @@ class TestEvents(testing.EventStoreContract):
     pass
 
 
+class TestHistory(testing.HistoryStoreContract):
+    pass
+
+
+class TestBackfill(testing.BackfillContract):
+    pass
+
+
 class TestCounters(testing.CounterStoreContract):
     pass
 

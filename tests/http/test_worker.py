@@ -1,7 +1,9 @@
 """The digest worker: everything accepted is recorded, once, whatever fails meanwhile."""
 
+import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +14,10 @@ import attrs
 import pytest
 
 from rustrak_core.accepted import Accepted, AcceptedEvent, Count, Outcome, SpoolAdvance
+from rustrak_core.digest import digest
 from rustrak_core.digested import Digested
 from rustrak_core.errors import StoreUnavailableError
+from rustrak_core.grouping import Rules
 from rustrak_core.page import EventQuery, IssueQuery
 from rustrak_core.ports import Recorded, Store
 from rustrak_core.project import Project
@@ -348,6 +352,20 @@ class TestRunning:
         assert done.wait(10)
         stop.set()
         thread.join(10)
+
+    def test_it_works_out_newer_keys_in_idle_time(self, house: House) -> None:
+        """After an upgrade, issues get their newer keys while there is nothing else to do."""
+        value = {"type": "OrderError", "value": "order 1 failed"}
+        event = attrs.evolve(house.event(1), payload=json.dumps({"exception": {"values": [value]}}).encode())
+        house.store.record([digest(event, rules=Rules(mechanism="message@1"))])
+        newer = digest(event).keys[0]
+        thread, stop = self.run(house)
+        deadline = time.monotonic() + 20
+        while not (found := house.store.owners(event.project_id, [newer])) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        stop.set()
+        thread.join(10)
+        assert list(found) == [newer]
 
 
 def test_a_lane_that_cannot_be_read_does_not_hold_the_others(
