@@ -27,6 +27,7 @@ from rustrak_http.resources.health import LiveResource, ReadyResource, WorkerPro
 from rustrak_http.resources.issues import IssueResource, ProjectIssuesResource
 from rustrak_http.resources.merges import MergeResource, UnmergeResource
 from rustrak_http.resources.projects import ProjectResource, ProjectsResource
+from rustrak_http.resources.similar import SimilarResource
 from rustrak_http.resources.stats import StatsResource
 from rustrak_http.resources.tokens import TokenResource, TokensResource
 from rustrak_http.rules_log import log_unreadable_rules
@@ -99,6 +100,7 @@ def create_app(
         ("/api/issues/{issue_id}", IssueResource(store, clock=clock)),
         ("/api/issues/{issue_id}/merge", MergeResource(store, clock=clock)),
         ("/api/issues/{issue_id}/unmerge", UnmergeResource(store)),
+        ("/api/issues/{issue_id}/similar", SimilarResource(store)),
         ("/api/issues/{issue_id}/events", IssueEventsResource(store, listing=listing)),
         ("/api/events/{event_id}", EventResource(store)),
         ("/api/tokens", TokensResource(store, listing=listing, clock=clock, new_token=new_token)),

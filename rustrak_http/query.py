@@ -54,15 +54,15 @@ def choice(req: falcon.Request, name: str, options: tuple[str, ...]) -> str | No
     return value
 
 
-def limit(req: falcon.Request) -> int:
-    """Return how many rows a page may have.
+def limit(req: falcon.Request, default: int = LIMIT_DEFAULT) -> int:
+    """Return how many rows a page may have; *default* where nobody says.
 
     Raises:
         InvalidInputError: ``limit`` is no number from 1 to 100.
     """
     value = text(req, "limit")
     if value is None:
-        return LIMIT_DEFAULT
+        return default
     if value.isascii() and value.isdigit() and len(value) <= 3 and 1 <= int(value) <= LIMIT_MAX:
         return int(value)
     raise InvalidInputError("limit", f"must be a number from 1 to {LIMIT_MAX}")

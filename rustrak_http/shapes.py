@@ -8,6 +8,7 @@ from typing import Any
 from rustrak_core.dsn import Dsn
 from rustrak_core.issue import Issue
 from rustrak_core.project import Project
+from rustrak_core.similar import SimilarIssue
 from rustrak_core.times import to_rfc3339
 from rustrak_core.token import Token
 
@@ -63,6 +64,24 @@ def issue_to_json(issue: Issue) -> dict[str, Any]:
         "regressed_in": issue.regressed_in,
         "merged": [
             {"id": one.id, "short_id": one.short_id, "merged_at": to_rfc3339(one.merged_at)} for one in issue.merged
+        ],
+    }
+
+
+def similar_to_json(similar: SimilarIssue) -> dict[str, Any]:
+    """Return an issue that may be the same bug as another, with its score and the terms that both hold."""
+    return {
+        "issue": issue_to_json(similar.issue),
+        "score": similar.score,
+        "why": [
+            {
+                "kind": reason.term.kind,
+                "value": reason.term.text,
+                "share": reason.share,
+                "issues": reason.issues,
+                "text": reason.text,
+            }
+            for reason in similar.why
         ],
     }
 

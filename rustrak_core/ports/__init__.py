@@ -11,6 +11,7 @@ from rustrak_core.ports.grouping import GroupingStore, ProjectGrouping
 from rustrak_core.ports.history import Confirm, FiledEvent, HistoryStore, Place, Refiled, Refiling
 from rustrak_core.ports.keys import KeyRing
 from rustrak_core.ports.merges import MergeStore
+from rustrak_core.ports.similar import SimilarStore
 from rustrak_core.ports.spool import (
     Attempt,
     EagerIntake,
@@ -58,6 +59,7 @@ __all__ = [
     "Recorded",
     "Refiled",
     "Refiling",
+    "SimilarStore",
     "Spool",
     "SpoolReader",
     "SpoolStats",

@@ -15,6 +15,7 @@ from rustrak_core.ports.backfill import BackfillStore
 from rustrak_core.ports.grouping import GroupingStore
 from rustrak_core.ports.history import HistoryStore
 from rustrak_core.ports.merges import MergeStore
+from rustrak_core.ports.similar import SimilarStore
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.token import Token, TokenId
 
@@ -275,6 +276,7 @@ class Store(
     GroupingStore,
     IssueStore,
     MergeStore,
+    SimilarStore,
     EventStore,
     CounterStore,
     HistoryStore,

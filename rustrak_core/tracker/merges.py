@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from rustrak_core.issue import Issue
+from rustrak_core.page import LIMIT_MAX
 from rustrak_core.ports import Store
+from rustrak_core.similar import SimilarIssue
 from rustrak_core.tracker.refs import IssueRef, issue_key
 
 
 class Merges:
-    """The part of a `rustrak_core.tracker.Tracker` that merges issues."""
+    """The part of a `rustrak_core.tracker.Tracker` that merges issues, and finds those to merge."""
 
     store: Store
     clock: Callable[[], datetime]
@@ -41,3 +43,15 @@ class Merges:
             InvalidInputError: one is not merged into the target, or they are none or too many.
         """
         return self.store.unmerge_issues(issue_key(target), [issue_key(one) for one in sources])
+
+    def similar(self, issue: IssueRef, *, limit: int = 10) -> Sequence[SimilarIssue]:
+        """Return issues of the same project that may be the same bug, the most similar first, and why.
+
+        Args:
+            issue: What they are like.
+            limit: How many at most; 1 to 100.
+
+        Raises:
+            UnknownIssueError: there is no such issue.
+        """
+        return self.store.similar_issues(issue_key(issue), limit=max(1, min(limit, LIMIT_MAX)))

@@ -72,6 +72,7 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         "project": ("rustrak_http.cli.project:project", "Create, list and delete projects."),
         "token": ("rustrak_http.cli.token:token", "Create, list and delete API tokens."),
         "issues": ("rustrak_http.cli.issues:issues", "List issues."),
+        "similar": ("rustrak_http.cli.similar:similar", "Show issues that may be the same bug, and why."),
         "merge": ("rustrak_http.cli.merge:merge", "Make issues that are one bug one issue."),
         "unmerge": ("rustrak_http.cli.merge:unmerge", "Take merged issues apart again."),
         "event": ("rustrak_http.cli.event:event", "Show an event with its stack trace."),

@@ -146,6 +146,17 @@ MANAGEMENT_PATHS: dict[str, Any] = {
             requestBody=body("MergeBody"),
         ),
     },
+    "/api/issues/{issue_id}/similar": {
+        "parameters": parameters("issue_id"),
+        "get": _operation(
+            "issues",
+            "listSimilarIssues",
+            "Issues of the project that may be the same bug",
+            success(200, "SimilarIssues", "The most similar ones, the best first; there is one page."),
+            *_READ,
+            parameters=parameters("few"),
+        ),
+    },
     "/api/issues/{issue_id}/events": {
         "parameters": parameters("issue_id"),
         "get": _operation(

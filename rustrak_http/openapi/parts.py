@@ -36,6 +36,7 @@ PARAMETERS: dict[str, _Part] = {
     ),
     "token_id": _path("token_id", ref("Id"), "A token's number."),
     "limit": _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}, "Rows a page."),
+    "few": _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}, "How many at most."),
     "state": _query("state", ref("State"), "Issues in that state only."),
     "sort": _query("sort", _enum("last_seen", "first_seen", "event_count"), "Default: last_seen."),
     "order": _query("order", _enum("desc", "asc"), "Default: desc."),

@@ -41,6 +41,7 @@ def _or_null(schema: _Schema) -> _Schema:
 _TEXT: _Schema = {"type": "string"}
 _TEXT_OR_NULL: _Schema = {"type": ["string", "null"]}
 _COUNT: _Schema = {"type": "integer", "minimum": 0}
+_SHARE: _Schema = {"type": "number", "minimum": 0, "maximum": 1}
 
 SCHEMAS: dict[str, _Schema] = {
     "Id": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
@@ -128,6 +129,19 @@ SCHEMAS: dict[str, _Schema] = {
         }
     ),
     "IssuesBack": _object({"data": {"type": "array", "items": ref("Issue")}}),
+    "SimilarIssues": _object({"data": {"type": "array", "maxItems": 100, "items": ref("SimilarIssue")}}),
+    "SimilarIssue": _object(
+        {"issue": ref("Issue"), "score": _SHARE, "why": {"type": "array", "maxItems": 5, "items": ref("SharedTerm")}}
+    ),
+    "SharedTerm": _object(
+        {
+            "kind": {"type": "string", "enum": ["type", "word", "function", "module", "frame", "transaction"]},
+            "value": _TEXT,
+            "share": {**_SHARE, "description": "How much of what both have in common it is."},
+            "issues": {"type": "integer", "minimum": 2, "description": "How many issues of the project hold it."},
+            "text": {"type": "string", "description": "It in words."},
+        }
+    ),
     "IssueBody": _body({"state": ref("State")}),
     "Issues": _list_of("Issue"),
     "User": _object(dict.fromkeys(("id", "email", "username", "ip_address"), _TEXT_OR_NULL)),

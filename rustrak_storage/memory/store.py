@@ -28,6 +28,7 @@ from rustrak_storage.memory.backfill import MemoryBackfill
 from rustrak_storage.memory.base import by_id
 from rustrak_storage.memory.grouping import MemoryGrouping
 from rustrak_storage.memory.history import MemoryHistory
+from rustrak_storage.memory.similar import MemorySimilar
 from rustrak_storage.memory.views import event_keyset, stored, summary
 from rustrak_storage.merging import refuse_merged
 from rustrak_storage.texts import clean
@@ -35,7 +36,7 @@ from rustrak_storage.texts import clean
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, Store):
+class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, MemorySimilar, Store):
     """Keeps everything in this process, until it is closed. Thread-safe; a fork gets a copy."""
 
     def __init__(self) -> None:
@@ -321,6 +322,7 @@ class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, Store):
             filing.number = self._last_event
             self._numbers[filing.number] = filing
             self._events[key] = self._events_of[filing.issue.id][key] = filing
+        self._index_opened(batch)
         for (issue_id, name, value), count in batch.facets().items():
             known = self._facets[issue_id, name]
             if value in known or len(known) < VALUES_MAX:
@@ -340,7 +342,9 @@ class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, Store):
             self._origins.pop(key_id, None)
         for number in [number for number, one in self._merged.items() if one.root is issue]:
             del self._merged[number]
+            self._terms.pop(number, None)
         self._forget(issue)
+        self._terms.pop(issue.id, None)
         del self._issues[issue.id]
 
     def _matches(self, row: IssueRow, query: IssueQuery) -> bool:

@@ -1,9 +1,10 @@
 """Events in SQL, read."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Row, Select, select
 
 from rustrak_core.digested import EventSummary, GroupingKey, StoredEvent
 from rustrak_core.errors import UnknownEventError
@@ -69,6 +70,23 @@ class SqlEvents(SqlPart, EventStore):
             if row is None:
                 raise UnknownEventError("no such event; it may not be digested yet")
             return _stored(row, unpacked(connection, self._dictionaries, row))
+
+
+def newest_events(
+    connection: Connection, dictionaries: Dictionaries, issues: Collection[int]
+) -> dict[int, StoredEvent]:
+    """Return the latest event of each of *issues* that has any.
+
+    Raises:
+        StoreUnavailableError: one of them cannot be read, and why.
+    """
+    found = {}
+    for issue in issues:
+        latest = _whole().where(_TABLE.c.issue_id == issue).order_by(*ordered(_ORDER, descending=True)).limit(1)
+        row = connection.execute(latest).first()
+        if row is not None:
+            found[issue] = _stored(row, unpacked(connection, dictionaries, row))
+    return found
 
 
 def _whole() -> Select[Any]:

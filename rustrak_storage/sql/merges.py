@@ -17,7 +17,7 @@ from rustrak_storage.sql.base import SqlPart
 from rustrak_storage.sql.chunks import chunks
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.facets import keep_facets
-from rustrak_storage.sql.named import live_issue, node, shown
+from rustrak_storage.sql.named import live_issue, lock_project, node, shown
 from rustrak_storage.sql.recount import forget, recount, recount_rest
 from rustrak_storage.sql.rows import issue_row, save_issue, select_issues
 from rustrak_storage.sql.upsert import adding
@@ -71,8 +71,7 @@ def _locked(connection: Connection, target: int | str, sources: Sequence[int | s
     Raises:
         UnknownIssueError: one of them does not exist, or was deleted.
     """
-    project = node(connection, target).project_id
-    connection.execute(select(_PROJECT.c.id).where(_PROJECT.c.id == project).with_for_update())
+    lock_project(connection, node(connection, target).project_id)
     named = []
     for index, source in enumerate(sources):
         try:

@@ -9,7 +9,7 @@ from rustrak_core.errors import SchemaError
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.schema import TABLES, VERSION_TABLE
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision that this version knows (a test compares it with the migrations)."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -41,8 +41,13 @@ def live_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str]:
 def locked_issue(connection: Connection, ref: int | str) -> tuple[IssueRow, str]:
     """Return the issue as `live_issue` does, while no other transaction records in its project."""
     row, _slug = live_issue(connection, ref)
-    connection.execute(select(_PROJECT.c.id).where(_PROJECT.c.id == row.project_id).with_for_update())
+    lock_project(connection, row.project_id)
     return live_issue(connection, ref)
+
+
+def lock_project(connection: Connection, project_id: int) -> None:
+    """Let no other transaction write to the project until this one ends."""
+    connection.execute(select(_PROJECT.c.id).where(_PROJECT.c.id == project_id).with_for_update())
 
 
 def node(connection: Connection, ref: int | str) -> Node:

@@ -11,7 +11,15 @@ _DOOMED = schema.doomed
 _ISSUE = schema.issue
 # Rows of a project beside its issues, and of an issue beside its events; each by its primary key.
 _OF_PROJECT = (schema.counter, schema.grouping, schema.backfill, schema.newer_key)
-_OF_ISSUE = (schema.facet, schema.facet_key, schema.issue_user, schema.grouping_key, schema.unsettled)
+_OF_ISSUE = (
+    schema.facet,
+    schema.facet_key,
+    schema.issue_user,
+    schema.term,
+    schema.issue_terms,
+    schema.grouping_key,
+    schema.unsettled,
+)
 
 
 def purge(connection: Connection, limit: int) -> int:

@@ -34,6 +34,7 @@ from rustrak_storage.sql.rows import (
     select_projects,
     user_json,
 )
+from rustrak_storage.sql.similar import index_opened
 from rustrak_storage.sql.training import Trainer
 from rustrak_storage.sql.upsert import adding
 
@@ -112,6 +113,7 @@ class Recorder:
         add_users(connection, batch, fresh, self._known, learned)
         _write_issues(connection, batch)
         _write_events(connection, batch, packed_of)
+        index_opened(connection, batch)
         add_facets(connection, batch, fresh, self._known, learned)
         _write_projects(connection, batch)
         _add_counters(connection, batch)

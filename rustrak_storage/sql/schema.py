@@ -237,6 +237,26 @@ facet_key = Table(
     **TABLE_OPTIONS,
 )
 
+issue_terms = Table(
+    "rustrak_issue_terms",
+    metadata,
+    Column("issue_id", Id, primary_key=True, autoincrement=False),
+    Column("project_id", Id, nullable=False, index=True),
+    Column("terms", Text, nullable=False, comment="JSON: [[kind, text], ...], by which similar issues are found"),
+    **TABLE_OPTIONS,
+)
+
+term = Table(
+    "rustrak_term",
+    metadata,
+    Column("project_id", Id, primary_key=True, autoincrement=False),
+    Column("term", binary(8), primary_key=True, comment="BLAKE2b of a term's kind and text"),
+    Column("issue_id", Id, primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+    comment="That issue holds that term",
+    **TABLE_OPTIONS,
+)
+
 issue_user = Table(
     "rustrak_issue_user",
     metadata,

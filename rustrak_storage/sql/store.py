@@ -19,10 +19,22 @@ from rustrak_storage.sql.migrate import check, migrate
 from rustrak_storage.sql.projects import SqlProjects, insert_project, mark_started
 from rustrak_storage.sql.purge import anything_doomed, purge
 from rustrak_storage.sql.record import Recorder
+from rustrak_storage.sql.similar import SqlSimilar
 from rustrak_storage.sql.tokens import SqlTokens, insert_token
 
 
-class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlMerges, SqlHistory, SqlBackfill, SqlCounters, Store):
+class SqlStore(
+    SqlProjects,
+    SqlTokens,
+    SqlGrouping,
+    SqlIssues,
+    SqlMerges,
+    SqlSimilar,
+    SqlHistory,
+    SqlBackfill,
+    SqlCounters,
+    Store,
+):
     """Keeps everything in SQLite, PostgreSQL or MariaDB."""
 
     def __init__(self, url: URL) -> None:
@@ -34,6 +46,7 @@ class SqlStore(SqlProjects, SqlTokens, SqlGrouping, SqlIssues, SqlMerges, SqlHis
         """
         self._database = Database(url)
         self._dictionaries = Dictionaries(self._database)
+        self._indexed = set()
         self._recorder = Recorder(self._database, self._dictionaries)
         try:
             migrate(self._database)

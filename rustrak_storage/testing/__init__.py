@@ -26,6 +26,7 @@ from rustrak_storage.testing.merges import MergeContract, UnmergeContract
 from rustrak_storage.testing.projects import ProjectStoreContract
 from rustrak_storage.testing.races import RaceContract, SharedStoreContract
 from rustrak_storage.testing.record import RecordContract
+from rustrak_storage.testing.similar import SimilarContract
 from rustrak_storage.testing.tokens import TokenStoreContract
 from rustrak_storage.testing.values import digested
 
@@ -43,6 +44,7 @@ __all__ = [
     "RaceContract",
     "RecordContract",
     "SharedStoreContract",
+    "SimilarContract",
     "TokenStoreContract",
     "UnmergeContract",
     "digested",

@@ -1,6 +1,6 @@
 """``python -m tests.benchmarks``: measure, print tables, and write the same as JSON into ``bench-results/``.
 
-``python -m tests.benchmarks grouping`` scores the grouping mechanisms.
+``python -m tests.benchmarks grouping`` scores the grouping mechanisms, ``similar`` the finding of similar issues.
 
 Medians of several runs, with the machine's load average beside them. Nothing is asserted: figures are for reading.
 """
@@ -16,7 +16,7 @@ import attrs
 import click
 
 from rustrak_http.cli.serve import PROCESSES_DEFAULT
-from tests.benchmarks import grouping
+from tests.benchmarks import grouping, similar
 from tests.benchmarks.backlog import Backlog
 from tests.benchmarks.bodies import write_bodies
 from tests.benchmarks.events import mean_payload_bytes
@@ -95,7 +95,7 @@ class Settings:
 def main(context: click.Context, /, *, quick: bool, docs: Path | None, out: Path, **options: Any) -> None:
     """Measure accepting, digesting, memory, size and latencies of a real `rustrak serve` on loopback.
 
-    `grouping` instead measures how good the grouping is.
+    `grouping` instead measures how good the grouping is, `similar` how good similar issues are.
     """
     if context.invoked_subcommand:
         return
@@ -224,6 +224,7 @@ def _options(settings: Settings, server: str = SERVERS[0]) -> tuple[str, ...]:
 
 
 main.add_command(grouping.main)
+main.add_command(similar.main)
 
 if __name__ == "__main__":
     main()

@@ -46,6 +46,10 @@ class TestUnmerges(testing.UnmergeContract):
     pass
 
 
+class TestSimilar(testing.SimilarContract):
+    pass
+
+
 class TestEvents(testing.EventStoreContract):
     pass
 

@@ -42,6 +42,10 @@ class TestUnmerges(testing.UnmergeContract):
     pass
 
 
+class TestSimilar(testing.SimilarContract):
+    pass
+
+
 class TestEvents(testing.EventStoreContract):
     pass
 
