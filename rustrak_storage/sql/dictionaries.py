@@ -5,6 +5,7 @@ What was packed with an older version stays as it is, so that none is ever chang
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -16,6 +17,11 @@ from rustrak_storage.sql.payloads import Dictionary
 _TABLE = schema.dictionary
 _NUMBERED = "dictionaries"
 """The fact in rustrak_state that holds the highest number that was ever given to one."""
+
+_TRAINING = "training"
+"""The one that holds when a process began to train, in microseconds; 0 where none does."""
+
+_TRAINS_AT_MOST = 60_000_000
 
 
 class Dictionaries:
@@ -92,11 +98,27 @@ class Dictionaries:
             # Of two that come to this at once, one fails for the key, and finds the other's when it tries again.
             row = {"id": last + 1, "created_at": created_at, "checksum": checksum(content), "data": content}
             connection.execute(insert(_TABLE).values(row))
-            _number(connection, last + 1)
+            _note(connection, _NUMBERED, last + 1)
             return True
 
         self._is_stale = True
         return self._database.write(work)
+
+    @contextmanager
+    def training(self, now: int) -> Iterator[bool]:
+        """Give whether this process may train a dictionary: one at a time does, for that takes memory and a while.
+
+        Whoever was killed at it is waited for no longer than a minute.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        is_ours = self._database.write(lambda connection: _claim(connection, now))
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                self._database.write(lambda connection: _note(connection, _TRAINING, 0))
 
     def examine(self, connection: Connection) -> None:
         """Return if every dictionary that payloads name is there, and as it was written.
@@ -134,12 +156,20 @@ def _lost(connection: Connection) -> Iterator[tuple[int, str]]:
             yield number, "damaged in" if number in sound else "missing from"
 
 
-def _number(connection: Connection, number: int) -> None:
-    """Note that a dictionary has *number*, so that it is missed where it is gone."""
+def _claim(connection: Connection, now: int) -> bool:
     table = schema.state
-    noted = update(table).where(table.c.name == _NUMBERED).values(value=number)
-    if not connection.execute(noted).rowcount:
-        connection.execute(insert(table).values(name=_NUMBERED, value=number))
+    query = select(table.c.value).where(table.c.name == _TRAINING).with_for_update()
+    if abs(now - (connection.execute(query).scalar() or 0)) < _TRAINS_AT_MOST:
+        return False
+    _note(connection, _TRAINING, now)
+    return True
+
+
+def _note(connection: Connection, name: str, value: int) -> None:
+    """Keep a fact; of two that come first with one at once, one fails for the key, and does it again."""
+    table = schema.state
+    if not connection.execute(update(table).where(table.c.name == name).values(value=value)).rowcount:
+        connection.execute(insert(table).values(name=name, value=value))
 
 
 def _dictionary(row: Row[tuple[int, int, bytes | None, bytes]]) -> Dictionary:

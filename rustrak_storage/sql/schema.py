@@ -64,8 +64,8 @@ token_seq = _sequence("token")
 issue_seq = _sequence("issue")
 event_seq = Sequence("rustrak_event_seq", cache=1000, metadata=metadata)
 
-# Beside `started` there are `grouping`, which counts how often rules were set, and `dictionaries`, the highest number
-# of one.
+# Beside `started` there are `grouping`, which counts how often rules were set, `dictionaries`, the highest number of
+# one, and `training`, when a process began to train one.
 state = Table(
     "rustrak_state",
     metadata,

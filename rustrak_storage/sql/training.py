@@ -74,21 +74,23 @@ class Trainer:
             self._samples += fit[: wanted.samples - len(self._samples)]
             self._seen += len(contents)
             if len(self._samples) >= wanted.samples:
-                self._train(used, now)
+                # The batch is recorded whatever comes of it; a later one trains again.
+                with contextlib.suppress(RustrakError), self._dictionaries.training(now) as is_ours:
+                    if is_ours:
+                        self._train(used, now)
+                self._next_round()
         finally:
             self._working.release()
 
     def _train(self, used: Dictionary | None, now: int) -> None:
         contents = self._unpacked()
-        self._next_round()
         tested = contents[::_TESTED]
         trained = payloads.train([content for index, content in enumerate(contents) if index % _TESTED])
         if trained is None:
             return
         before = payloads.packed_bytes(tested, None if used is None else used.data.dict_content)
         if payloads.packed_bytes(tested, trained) <= before * _WORTH:
-            with contextlib.suppress(RustrakError):  # the batch is recorded; a later one trains again
-                self._dictionaries.add(trained, now, after=used)
+            self._dictionaries.add(trained, now, after=used)
 
     def _next_round(self) -> None:
         self._samples, self._seen = [], 0

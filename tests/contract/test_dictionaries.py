@@ -133,6 +133,18 @@ def test_workers_train_at_once(store: Store, database: Database) -> None:
     assert newest.data.dict_content in contents
 
 
+def test_one_trains_at_a_time(database: Database) -> None:
+    """While a process trains, others do not; one that was killed at it is not waited for longer than a minute."""
+    first, second = Dictionaries(database), Dictionaries(database)
+    minute = 60_000_000
+    with first.training(10 * minute) as is_ours, second.training(10 * minute + 5) as is_others:
+        assert (is_ours, is_others) == (True, False)
+        with second.training(11 * minute) as is_others_later:
+            assert is_others_later
+    with second.training(11 * minute) as is_others:
+        assert is_others
+
+
 def test_a_missing_dictionary(store: Store, project: Project, store_url: str) -> None:
     """Without its dictionary an event says what is missing; it costs no list, and no other event."""
     record(store, project, range(1, 2))
