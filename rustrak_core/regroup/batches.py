@@ -1,6 +1,6 @@
 """A plan in pieces that a store can take while others record."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from rustrak_core.digested import GroupingKey
@@ -11,13 +11,17 @@ from rustrak_core.regroup.plan import Plan
 
 
 def key_batches(plan: Plan, size: int) -> Iterator[Refiling]:
-    """Yield what attaches and detaches keys, before events move: then new events go where old ones will be."""
-    learned, dropped = iter(plan.learned.items()), iter(plan.dropped.items())
-    while True:
-        some, fewer = dict(islice(learned, size)), dict(islice(dropped, size))
-        if not some and not fewer:
-            return
-        yield Refiling(targets=some, dropped=fewer)
+    """Yield what attaches keys, before events move: then new events go where old ones will be."""
+    learned = iter(plan.learned.items())
+    while some := dict(islice(learned, size)):
+        yield Refiling(targets=some)
+
+
+def drop_batches(dropped: Mapping[GroupingKey, IssueId], size: int) -> Iterator[Refiling]:
+    """Yield what detaches keys, once nobody files by them any more; see `Plan.dropped`."""
+    rest = iter(dropped.items())
+    while some := dict(islice(rest, size)):
+        yield Refiling(dropped=some)
 
 
 def move_batches(history: History, plan: Plan, size: int) -> Iterator[Refiling]:

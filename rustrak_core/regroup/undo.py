@@ -37,9 +37,13 @@ class UndoHeader:
 
 @attrs.frozen
 class Heirs:
-    """Issues that were to lose all of their events, with keys of those that take over; see `Plan.heirs`."""
+    """Issues that were to lose all of their events, with keys of those that take over; keys that were to lead nowhere.
+
+    See `Plan.heirs` and `Plan.dropped`.
+    """
 
     heirs: Mapping[IssueId, GroupingKey]
+    dropped: Mapping[GroupingKey, IssueId] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -77,7 +81,7 @@ def _to_json(line: Line) -> dict[str, Any]:
     if isinstance(line, UndoHeader):
         return {_NAME: VERSION} | attrs.asdict(line)
     if isinstance(line, Heirs):
-        return {"heirs": _keys(line.heirs)}
+        return {"heirs": _keys(line.heirs), "dropping": _leads(line.dropped)}
     if isinstance(line, End):
         return {"end": line.word}
     return {
@@ -94,7 +98,8 @@ def _from_json(value: Mapping[str, Any]) -> Line:
     if _NAME in value:
         return _header(value)
     if "heirs" in value:
-        return Heirs({IssueId(_int(issue)): _key(mechanism, digits) for issue, mechanism, digits in value["heirs"]})
+        heirs = {IssueId(_int(issue)): _key(mechanism, digits) for issue, mechanism, digits in value["heirs"]}
+        return Heirs(heirs, _to_leads(value["dropping"]))
     if "end" in value:
         if value["end"] not in {"done", "undone"}:
             raise ValueError("no such end")

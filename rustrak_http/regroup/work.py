@@ -14,7 +14,7 @@ from rustrak_core.issue import IssueId
 from rustrak_core.ports import FiledEvent, Refiled, Refiling, Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.regroup import History, Plan, make_plan
-from rustrak_core.regroup.batches import key_batches, move_batches
+from rustrak_core.regroup.batches import drop_batches, key_batches, move_batches
 from rustrak_core.regroup.undo import End, Heirs
 from rustrak_http.regroup.journal import Journal
 from rustrak_http.regroup.key_pool import with_keys
@@ -26,6 +26,8 @@ _BATCH: Final = 1000
 _KEYS: Final = 5000
 _TRIES: Final = 6
 _PASSES: Final = 4
+_LEARNT_S: Final = 4.0
+"""After so long whoever digests knows a project's new rules."""
 
 Progress = Callable[[int], None]
 """Told of so many more events, or steps."""
@@ -112,23 +114,33 @@ class Applying:
         """
         known = self.journal.heirs
         if known is None:
-            known = Heirs(found.plan.heirs)
+            known = Heirs(found.plan.heirs, found.plan.dropped)
             self.journal.write(known)
         done = 0
-        for round_ in range(_PASSES):
-            for refiling in key_batches(found.plan, _KEYS):
-                self._refile(refiling)
-            if round_ == 0:
-                self.set_rules()
-            for refiling in move_batches(found.history, found.plan, _BATCH):
-                done += self._refile(refiling).events
-                self.progress(len(refiling.moves))
-            last = found.history.last
-            found = survey(self.store, self.project_id, self.rules, after=last, heirs=known.heirs)
-            if not any(map(found.plan.changes, found.plan.flows)):
+        for refiling in key_batches(found.plan, _KEYS):
+            self._refile(refiling)
+        self.set_rules()
+        settled_at = time.monotonic() + _LEARNT_S
+        for _ in range(_PASSES):
+            done += self._move(found)
+            found = survey(self.store, self.project_id, self.rules, after=found.history.last, heirs=known.heirs)
+            if not len(found.history):
                 break
+            # Events come, and whoever digests them may not know the new rules yet.
+            time.sleep(max(settled_at - time.monotonic(), 0))
+        for refiling in drop_batches(known.dropped, _KEYS):
+            self._refile(refiling)
         self.settle()
         self.journal.write(End("done"))
+        return done
+
+    def _move(self, found: Survey) -> int:
+        done = 0
+        for refiling in key_batches(found.plan, _KEYS):
+            self._refile(refiling)
+        for refiling in move_batches(found.history, found.plan, _BATCH):
+            done += self._refile(refiling).events
+            self.progress(len(refiling.moves))
         return done
 
     def undo(self) -> int:

@@ -12,7 +12,7 @@ from rustrak_core.page import EventQuery, IssueQuery
 from rustrak_core.ports import Refiled, Store
 from rustrak_core.project import Project
 from rustrak_core.regroup import Flow, History, Plan, make_plan
-from rustrak_core.regroup.batches import key_batches, move_batches
+from rustrak_core.regroup.batches import drop_batches, key_batches, move_batches
 from rustrak_storage import open_store
 from rustrak_storage.testing import digested
 from rustrak_storage.testing.values import NOW, create_project
@@ -138,7 +138,7 @@ def file_anew(store: Store, project: Project, new: Mapping[int, str | None], siz
         history.add(event, None if name is None else key_of(name))
     history.settle()
     plan = make_plan(history.flows, store.owners(project.id, history.keys()))
-    batches = [*key_batches(plan, size), *move_batches(history, plan, size)]
+    batches = [*key_batches(plan, size), *move_batches(history, plan, size), *drop_batches(plan.dropped, size)]
     done = [store.refile(project.id, refiling, now=NOW) for refiling in batches]
     while store.settle(project.id):
         pass
