@@ -26,3 +26,10 @@ def test_importing_starts_no_thread() -> None:
     code = "import threading, rustrak_core, rustrak_core.tracker, rustrak_http.app; print(threading.active_count())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.split() == ["1"]
+
+
+def test_only_datasets_load_duckdb() -> None:
+    """Neither the command line nor what `rustrak serve` runs does."""
+    modules = "rustrak_http.cli.serve, rustrak_http.cli.digest, rustrak_http.cli.export, rustrak_http.cli.ask"
+    loaded = loaded_by(f"import {modules}, rustrak_storage.sql, rustrak_storage.spool, rustrak_http.app")
+    assert "duckdb" not in loaded

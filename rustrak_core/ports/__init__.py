@@ -7,6 +7,14 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 """
 
 from rustrak_core.ports.backfill import Backfill, BackfillStage, BackfillStore
+from rustrak_core.ports.export import (
+    MEMBERSHIP_PRIME,
+    ExportStore,
+    Member,
+    Membership,
+    NumberedEvent,
+    Selection,
+)
 from rustrak_core.ports.grouping import GroupingStore, ProjectGrouping
 from rustrak_core.ports.history import Confirm, FiledEvent, HistoryStore, Place, Refiled, Refiling
 from rustrak_core.ports.keys import KeyRing
@@ -36,6 +44,7 @@ from rustrak_core.ports.store import (
 )
 
 __all__ = [
+    "MEMBERSHIP_PRIME",
     "Attempt",
     "Backfill",
     "BackfillStage",
@@ -44,6 +53,7 @@ __all__ = [
     "CounterStore",
     "EagerIntake",
     "EventStore",
+    "ExportStore",
     "FiledEvent",
     "GroupingStore",
     "HistoryStore",
@@ -52,13 +62,17 @@ __all__ = [
     "KeyRing",
     "Ledger",
     "Maintenance",
+    "Member",
+    "Membership",
     "MergeStore",
+    "NumberedEvent",
     "Place",
     "ProjectGrouping",
     "ProjectStore",
     "Recorded",
     "Refiled",
     "Refiling",
+    "Selection",
     "SimilarStore",
     "Spool",
     "SpoolReader",

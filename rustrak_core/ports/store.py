@@ -12,6 +12,7 @@ from rustrak_core.digested import Digested, EventSummary, StoredEvent
 from rustrak_core.issue import Issue, IssueId, IssueState, ShortId
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery, Page
 from rustrak_core.ports.backfill import BackfillStore
+from rustrak_core.ports.export import ExportStore
 from rustrak_core.ports.grouping import GroupingStore
 from rustrak_core.ports.history import HistoryStore
 from rustrak_core.ports.merges import MergeStore
@@ -281,6 +282,7 @@ class Store(
     CounterStore,
     HistoryStore,
     BackfillStore,
+    ExportStore,
     Maintenance,
     Protocol,
 ):

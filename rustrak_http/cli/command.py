@@ -88,6 +88,9 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         ),
         "backfill": ("rustrak_http.cli.backfill:backfill", "Work out the newer grouping keys of issues."),
         "stats": ("rustrak_http.cli.stats:stats", "Show what became of every event, day by day."),
+        "export": ("rustrak_http.cli.export:export", "Export events as a dataset: Parquet by day, or a DuckDB file."),
+        "ask": ("rustrak_http.cli.ask:ask", "Answer stock questions from a dataset."),
+        "sql": ("rustrak_http.cli.sql:sql", "Answer SQL from a dataset."),
         "quarantine": (
             "rustrak_http.cli.quarantine:quarantine",
             "Look into events that could not be digested, give them back, or remove them.",

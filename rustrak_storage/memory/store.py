@@ -26,6 +26,7 @@ from rustrak_storage.batch import Batch, CounterKey, EventKey, Filing, ProjectRo
 from rustrak_storage.filing import VALUES_MAX, Filed, IssueRow, filed, short_id
 from rustrak_storage.memory.backfill import MemoryBackfill
 from rustrak_storage.memory.base import by_id
+from rustrak_storage.memory.export import MemoryExport
 from rustrak_storage.memory.grouping import MemoryGrouping
 from rustrak_storage.memory.history import MemoryHistory
 from rustrak_storage.memory.similar import MemorySimilar
@@ -36,7 +37,7 @@ from rustrak_storage.texts import clean
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, MemorySimilar, Store):
+class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, MemorySimilar, MemoryExport, Store):
     """Keeps everything in this process, until it is closed. Thread-safe; a fork gets a copy."""
 
     def __init__(self) -> None:

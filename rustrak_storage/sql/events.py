@@ -69,7 +69,7 @@ class SqlEvents(SqlPart, EventStore):
             row = connection.execute(newest.limit(1)).first()
             if row is None:
                 raise UnknownEventError("no such event; it may not be digested yet")
-            return _stored(row, unpacked(connection, self._dictionaries, row))
+            return stored_event(row, unpacked(connection, self._dictionaries, row))
 
 
 def newest_events(
@@ -114,7 +114,8 @@ def _summary(row: Row[Any]) -> EventSummary:
     )
 
 
-def _stored(row: Row[Any], content: bytes) -> StoredEvent:
+def stored_event(row: Row[Any], content: bytes) -> StoredEvent:
+    """Return the event of which *row* has the columns, and *content* the rest (see `rustrak_storage.sql.contents`)."""
     with unreadable("an event's details"):
         details = details_of(content)
     return StoredEvent(

@@ -11,6 +11,7 @@ from rustrak_storage.sql.backfill import SqlBackfill
 from rustrak_storage.sql.counters import SqlCounters
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import Database
+from rustrak_storage.sql.export import SqlExport
 from rustrak_storage.sql.grouping import SqlGrouping
 from rustrak_storage.sql.history import SqlHistory
 from rustrak_storage.sql.issues import SqlIssues
@@ -32,6 +33,7 @@ class SqlStore(
     SqlSimilar,
     SqlHistory,
     SqlBackfill,
+    SqlExport,
     SqlCounters,
     Store,
 ):

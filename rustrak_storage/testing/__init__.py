@@ -18,6 +18,7 @@ explained, call ``pytest.register_assert_rewrite("rustrak_storage.testing")`` in
 from rustrak_storage.testing.backfill import BackfillContract
 from rustrak_storage.testing.counters import CounterStoreContract
 from rustrak_storage.testing.events import EventStoreContract
+from rustrak_storage.testing.export import ExportStoreContract
 from rustrak_storage.testing.grouping import GroupingStoreContract
 from rustrak_storage.testing.history import HistoryStoreContract
 from rustrak_storage.testing.issues import IssueListContract, IssueStoreContract
@@ -34,6 +35,7 @@ __all__ = [
     "BackfillContract",
     "CounterStoreContract",
     "EventStoreContract",
+    "ExportStoreContract",
     "GroupingStoreContract",
     "HistoryStoreContract",
     "IssueListContract",

@@ -62,6 +62,10 @@ class TestBackfill(testing.BackfillContract):
     pass
 
 
+class TestExport(testing.ExportStoreContract):
+    pass
+
+
 class TestCounters(testing.CounterStoreContract):
     pass
 

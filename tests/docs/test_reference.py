@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from rustrak_http.cli import cli
+from rustrak_storage.duck import questions, schema
 from tests.docs.pages import ROOT
 
 
@@ -52,3 +53,21 @@ def test_storage_names_every_table() -> None:
 
     text = page("storage")
     assert [table for table in metadata.tables if f"`{table}`" not in text] == []
+
+
+def test_dataset_names_every_column_and_question() -> None:
+    """Each table, column, type and question of datasets stands in docs/reference/dataset.md as the code has it."""
+    text = page("dataset")
+    lines = set(text.splitlines())
+    assert f"## The schema, version {schema.VERSION}" in lines
+    missing = [table.name for table in schema.TABLES if f"### `{table.name}`" not in lines]
+    missing += [
+        column.name
+        for table in schema.TABLES
+        for column in table.columns
+        if f"| `{column.name}` | `{column.type}` | {column.text} |" not in lines
+    ]
+    for question in questions().values():
+        missing += [line for line in (f"### `{question.name}`", *question.text.splitlines()) if line not in lines]
+        missing += [own.name for own in question.own if f"| `{own.name}` | {own.text}" not in text]
+    assert not missing

@@ -1,0 +1,96 @@
+"""What a store must do so that its events can be copied elsewhere, a few more each time, while others record."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import attrs
+
+from rustrak_core.digested import GroupingKey, StoredEvent
+from rustrak_core.issue import IssueId
+from rustrak_core.project import ProjectId
+from rustrak_core.times import utc
+
+MEMBERSHIP_PRIME = 1_000_003
+
+
+@attrs.frozen(kw_only=True)
+class Selection:
+    """Which events are wanted. All that is given must hold.
+
+    Attributes:
+        project_ids: Of these projects; None for all.
+        since, until: Event time, *since* included and *until* not, in UTC; None for no bound.
+    """
+
+    project_ids: tuple[ProjectId, ...] | None = None
+    since: datetime | None = attrs.field(default=None, validator=utc)
+    until: datetime | None = attrs.field(default=None, validator=utc)
+
+
+class NumberedEvent(NamedTuple):
+    """An event, whole, and the store's own number of it, by which events stand in the order in which they came."""
+
+    number: int
+    event: StoredEvent
+
+
+class Membership(NamedTuple):
+    """Which events an issue has, in three numbers: two that differ, differ in their events.
+
+    Attributes:
+        events: How many.
+        numbers: The sum of their numbers.
+        squares: The sum of the squares of their numbers, each by the remainders of a prime, so that it stays small.
+    """
+
+    events: int
+    numbers: int
+    squares: int
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> "Membership":
+        """Return that of the events with those *numbers*."""
+        events = total = squares = 0
+        for number in numbers:
+            events, total = events + 1, total + number
+            squares += (number % MEMBERSHIP_PRIME) ** 2 % MEMBERSHIP_PRIME
+        return cls(events, total, squares)
+
+
+class Member(NamedTuple):
+    """An event of an issue: its number, and the key by which it is filed."""
+
+    number: int
+    key: GroupingKey
+
+
+class ExportStore(Protocol):
+    """Reads events of live issues and projects in the order in which they came.
+
+    Numbers are positive and never used again, but one that is lower may appear after one that is higher, where several
+    record at once; and an event may move to another issue, or go. `memberships` tells of both.
+    """
+
+    def last_event_number(self) -> int:
+        """Return the highest number that an event has; 0 where there is none."""
+        ...
+
+    def export(self, selection: Selection, *, after: int = 0, upto: int, limit: int = 1000) -> Sequence[NumberedEvent]:
+        """Return at most *limit* events with numbers above *after* and not above *upto*, by ascending number.
+
+        There are no more where none is returned.
+        """
+        ...
+
+    def export_events(self, numbers: Collection[int]) -> Sequence[NumberedEvent]:
+        """Return those events that have one of *numbers*, by ascending number; what is gone is left out."""
+        ...
+
+    def memberships(self, selection: Selection, *, upto: int) -> dict[IssueId, Membership]:
+        """Return for each issue which of the wanted events with numbers not above *upto* it has; none without any."""
+        ...
+
+    def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:
+        """Return the wanted events of an issue with numbers not above *upto*, by ascending number."""
+        ...

@@ -1,0 +1,94 @@
+"""What was asked for, in whichever shape the asker's libraries take."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+import duckdb
+
+from rustrak_storage.duck.errors import MissingLibraryError, StatementError, first_line
+
+
+class Answer:
+    """The rows that a statement gives. Each call gives all of them, anew.
+
+    Attributes:
+        columns: Their names, in order.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Ask; *connection* stays the caller's, and open as long as the answer is used.
+
+        Raises:
+            StatementError: the statement is wrong, or fails.
+        """
+        self._cursor = connection.cursor()
+        self._statement = statement
+        self._parameters = dict(parameters or {})
+        self._ready: duckdb.DuckDBPyRelation | None = self._relation()
+        self.columns: list[str] = list(self._ready.columns)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows as tuples; times are naive and UTC."""
+        with _told():
+            return self._take().fetchall()
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows()]
+
+    def arrow(self) -> Any:
+        """Return a `pyarrow.Table`.
+
+        Raises:
+            MissingLibraryError: pyarrow is not installed.
+        """
+        with _told(), _needing("an Arrow table", "pyarrow"):
+            return self._take().to_arrow_table()
+
+    def pandas(self) -> Any:
+        """Return a `pandas.DataFrame`.
+
+        Raises:
+            MissingLibraryError: pandas is not installed.
+        """
+        with _told(), _needing("a pandas frame", "pandas"):
+            return self._take().df()
+
+    def polars(self) -> Any:
+        """Return a `polars.DataFrame`.
+
+        Raises:
+            MissingLibraryError: polars, or pyarrow that takes rows to it, is not installed.
+        """
+        with _told(), _needing("a polars frame", "polars", "pyarrow"):
+            return self._take().pl()
+
+    def _take(self) -> duckdb.DuckDBPyRelation:
+        relation, self._ready = self._ready or self._relation(), None
+        return relation
+
+    def _relation(self) -> duckdb.DuckDBPyRelation:
+        with _told():
+            return self._cursor.sql(self._statement, params=self._parameters or None)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what DuckDB says of a statement into ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StatementError(first_line(error)) from error
+
+
+@contextmanager
+def _needing(what: str, *libraries: str) -> Iterator[None]:
+    """Look for *libraries* first, which have the names by which they are installed."""
+    for library in libraries:
+        if find_spec(library) is None:
+            raise MissingLibraryError(what, " ".join(libraries))
+    yield

@@ -1,0 +1,180 @@
+"""From a store to a dataset, as much as is new each time, while the store is in use."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from rustrak_core.errors import UnknownProjectError
+from rustrak_core.page import LIMIT_MAX, IssueQuery, IssueSort, ListQuery, walk
+from rustrak_core.ports import NumberedEvent, Selection, Store
+from rustrak_core.project import Project, ProjectId
+from rustrak_core.times import to_micros
+from rustrak_storage.duck.about import About, is_file
+from rustrak_storage.duck.errors import DatasetError, reading
+from rustrak_storage.duck.file import File
+from rustrak_storage.duck.folder import Folder
+from rustrak_storage.duck.reconcile import differences
+from rustrak_storage.duck.rows import event_row, issue_row, project_row
+from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS
+from rustrak_storage.duck.sources import rows_of
+from rustrak_storage.duck.stage import Stage
+from rustrak_storage.duck.target import GONE, MOVED, Target
+
+Progress = Callable[[int], None]
+"""Called with how many event numbers further it is; their sum is the highest that an event has."""
+
+_PAGE = 2000
+
+
+@attrs.frozen(kw_only=True)
+class Exported:
+    """What an export did.
+
+    Attributes:
+        new: Events that the dataset did not have.
+        moved: Events that are in another issue now.
+        gone: Events that it has no more.
+        events: Events that it has.
+        issues: Issues that it has.
+        watermark: The number behind which the next export goes on.
+    """
+
+    new: int
+    moved: int
+    gone: int
+    events: int
+    issues: int
+    watermark: int
+
+
+def export(
+    store: Store, path: Path, *, now: datetime, selection: Selection | None = None, progress: Progress | None = None
+) -> Exported:
+    """Bring the dataset at *path* to what *store* has at *now*; make one where there is none.
+
+    Whatever ends it early, the dataset is as it was. Others may record, delete, and file events anew meanwhile; what
+    they do after the beginning is the next export's.
+
+    Args:
+        store: Whose events.
+        path: A folder, or a DuckDB file where it ends in ``.duckdb``.
+        now: The present.
+        selection: Which events; those that were chosen before by default, all for a new dataset.
+        progress: Told how far it is.
+
+    Raises:
+        DatasetError: *path* is something else or cannot be written; the dataset is that of another store, or of another
+            selection.
+        StoreUnavailableError: the store cannot be read.
+    """
+    with closing(File(path) if is_file(path) else Folder(path)) as target:
+        return _Export(store, target, selection).run(now, progress or (lambda _steps: None))
+
+
+class _Export:
+    def __init__(self, store: Store, target: Target, selection: Selection | None) -> None:
+        self._store = store
+        self._target = target
+        self._selection = _chosen(target, selection)
+        self._projects = {project.id: project for project in _projects(store)}
+        self._stage = Stage(target.work, target.connection)
+        _check_source(target, self._projects.values())
+
+    def run(self, now: datetime, progress: Progress) -> Exported:
+        upto = self._store.last_event_number()
+        begin = min(self._target.about.watermark if self._target.about else 0, upto)
+        progress(begin)
+        done = begin
+        for page in self._pages(begin, upto):
+            self._take(page)
+            progress(page[-1].number - done)
+            done = page[-1].number
+        self._stage.flush()
+        moved, gone = self._reconcile(upto)
+        issues = self._load_state()
+        events = self._target.commit(self._stage, About(exported_at=now, watermark=upto, selection=self._selection))
+        progress(upto - done)
+        return Exported(new=self._stage.events, moved=moved, gone=gone, events=events, issues=issues, watermark=upto)
+
+    def _pages(self, after: int, upto: int) -> Iterator[list[NumberedEvent]]:
+        while page := self._store.export(self._selection, after=after, upto=upto, limit=_PAGE):
+            yield list(page)
+            after = page[-1].number
+
+    def _take(self, events: Iterable[NumberedEvent]) -> None:
+        self._stage.add(
+            event_row(number, event, slug)
+            for number, event in events
+            if (slug := self._slug(event.summary.project_id)) is not None
+        )
+
+    def _slug(self, project_id: ProjectId) -> str | None:
+        """Return the slug of a project; None where it was deleted meanwhile."""
+        if project_id not in self._projects:  # created since
+            with suppress(UnknownProjectError):
+                self._projects[project_id] = self._store.project(project_id)
+        project = self._projects.get(project_id)
+        return None if project is None else project.slug
+
+    def _reconcile(self, upto: int) -> tuple[int, int]:
+        """Have the tables ``moved`` and ``gone``, and stage what came late; return how many are moved and gone."""
+        staged = rows_of(EVENTS, self._stage.files())
+        numbers = f"SELECT number, issue_id FROM kept UNION ALL SELECT number, issue_id FROM ({staged})"
+        with reading(str(self._target.path)):
+            found = differences(self._target.connection, numbers, self._store, self._selection, upto=upto)
+        missing = sorted(found.missing)
+        for start in range(0, len(missing), _PAGE):
+            self._take(self._store.export_events(missing[start : start + _PAGE]))
+        self._stage.flush()
+        self._stage.load(MOVED, found.moved_rows())
+        self._stage.load(GONE, found.gone_rows())
+        return len(found.moved), len(found.gone)
+
+    def _load_state(self) -> int:
+        """Have the tables ``new_issues`` and ``new_projects``; return how many issues there are."""
+        projects = [project for project in _projects(self._store) if self._is_wanted(project.id)]
+        rows = [row for project in projects for row in self._issues(project)]
+        self._stage.load(attrs.evolve(ISSUES, name="new_issues"), rows)
+        self._stage.load(attrs.evolve(PROJECTS, name="new_projects"), map(project_row, projects))
+        return len(rows)
+
+    def _issues(self, project: Project) -> Iterator[dict[str, Any]]:
+        query = IssueQuery(project_id=project.id, sort=IssueSort.FIRST_SEEN, limit=LIMIT_MAX)
+        with suppress(UnknownProjectError):  # deleted meanwhile
+            for issue in walk(lambda after: self._store.issues(attrs.evolve(query, after=after))):
+                yield issue_row(issue, project.slug)
+
+    def _is_wanted(self, project_id: ProjectId) -> bool:
+        wanted = self._selection.project_ids
+        return wanted is None or project_id in wanted
+
+
+def _projects(store: Store) -> list[Project]:
+    return list(walk(lambda after: store.projects(ListQuery(limit=LIMIT_MAX, after=after))))
+
+
+def _chosen(target: Target, selection: Selection | None) -> Selection:
+    """Return which events the dataset has, or is to have."""
+    if target.about is None:
+        return selection or Selection()
+    known = target.about.selection
+    if selection is not None and selection != known:
+        reason = f"{target.path} was exported with other --since, --until or --project"
+        raise DatasetError(f"{reason}; leave these out to go on with it, or export to another path")
+    return known
+
+
+def _check_source(target: Target, projects: Iterable[Project]) -> None:
+    """Refuse a dataset that came from another store, which would lose all that it has."""
+    if target.about is None:
+        return
+    rows = target.connection.execute("SELECT id, slug, epoch_us(created_at) FROM known_projects").fetchall()
+    known = {number: (slug, created_at) for number, slug, created_at in rows}
+    for project in projects:
+        ours = (project.slug, to_micros(project.created_at))
+        if known.get(project.id, ours) != ours:
+            raise DatasetError(f"{target.path} was exported from another store; export to another path")

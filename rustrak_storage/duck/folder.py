@@ -1,0 +1,163 @@
+"""A dataset as a folder of Parquet files, by day and project, and a manifest that says which of them count.
+
+Files are written aside under names of their own and never changed. The manifest is put in place at the end, in one
+step: whoever is killed before leaves files that the next export removes, and whoever reads sees one export or the
+other.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import duckdb
+
+from rustrak_storage.duck.about import MANIFEST, About, Manifest
+from rustrak_storage.duck.errors import DatasetError, writing
+from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS, TAG_DAYS, TAG_DAYS_OF
+from rustrak_storage.duck.sources import by_partition, rows_of
+from rustrak_storage.duck.stage import PARQUET, PARTED, Stage, quoted
+from rustrak_storage.duck.target import MOVED_SQL, Target
+
+FILES_MAX = 8
+"""A day of a project in more files than these is written anew as one."""
+
+_LOCK = ".export.lock"
+_WORK = ".export"
+_OURS = frozenset({MANIFEST, _LOCK, _WORK})
+
+
+class Folder(Target):
+    """See `rustrak_storage.duck.target.Target`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the dataset in the folder *path*, or begin one.
+
+        Raises:
+            DatasetError: it holds something else, cannot be written, or is being exported to.
+        """
+        self.path = path
+        with writing(str(path)):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            there = {entry.name for entry in path.iterdir()}
+            if there and not there & _OURS:
+                raise DatasetError(f"{path} is no dataset and not empty; name another folder, or a new one")
+            self._lock = _locked(path)
+        self.work = path / _WORK
+        try:
+            manifest = Manifest.read(path) if (path / MANIFEST).exists() else None
+            with writing(str(path)):
+                shutil.rmtree(self.work, ignore_errors=True)
+                self.work.mkdir()
+                self.connection = duckdb.connect(config={"temp_directory": str(self.work / "spill")})
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self.about = None if manifest is None else manifest.about
+        self._files = {} if manifest is None else {name: _under(path, files) for name, files in manifest.files.items()}
+        for view, table in (("kept", EVENTS), ("known_projects", PROJECTS)):
+            self.connection.execute(f"CREATE TEMP VIEW {view} AS {rows_of(table, self._files.get(table.name, ()))}")
+
+    def commit(self, stage: Stage, about: About) -> int:
+        """See `rustrak_storage.duck.target.Target.commit`."""
+        with writing(str(self.path)):
+            parts = by_partition([*self._files.get("events", ()), *stage.files()])
+            changed = {each for each, files in by_partition(stage.files()).items() if files}
+            rewritten = self._rewrite(parts)
+            files: dict[str, Sequence[Path]] = {
+                "events": [file for each in parts.values() for file in each],
+                "tag_days": self._tag_days(parts, changed | rewritten),
+                "issues": [self._single("SELECT * FROM new_issues ORDER BY id", ISSUES.name)],
+                "projects": [self._single("SELECT * FROM new_projects ORDER BY id", PROJECTS.name)],
+            }
+            placed = {name: [self._place(file) for file in several] for name, several in files.items()}
+            Manifest(about, placed).write(self.path)
+            self._sweep(placed)
+            return self._count([self.path / name for name in placed["events"]])
+
+    def close(self) -> None:
+        """See `rustrak_storage.duck.target.Target.close`."""
+        self.connection.close()
+        shutil.rmtree(self.work, ignore_errors=True)
+        os.close(self._lock)
+
+    def _rewrite(self, parts: dict[str, list[Path]]) -> set[str]:
+        """Write those days of projects anew that have events which moved or are gone, or very many files."""
+        there = rows_of(EVENTS, [file for files in parts.values() for file in files])
+        stale = self.connection.execute(
+            "SELECT DISTINCT 'day=' || day || '/project_id=' || project_id "
+            f"FROM (SELECT day, project_id, number, issue_id FROM ({there})) AS e "
+            "WHERE number IN (SELECT number FROM moved UNION ALL FROM gone) "
+            "OR issue_id NOT IN (SELECT id FROM new_issues)"
+        ).fetchall()
+        wanted = {name for (name,) in stale} | {name for name, files in parts.items() if len(files) > FILES_MAX}
+        for name in sorted(wanted):
+            target = self.work / "rewritten" / name
+            target.mkdir(parents=True)
+            file = target / f"part-{uuid4()}.parquet"
+            rows = MOVED_SQL.format(events=rows_of(EVENTS, parts[name]))
+            bare = f"SELECT * EXCLUDE (day, project_id) FROM ({rows}) ORDER BY number"
+            self.connection.execute(f"COPY ({bare}) TO {quoted(file)} ({PARQUET})")
+            parts[name] = [file] if self._count([file]) else []
+        return wanted
+
+    def _tag_days(self, parts: Mapping[str, Sequence[Path]], changed: set[str]) -> list[Path]:
+        """Return the files of tags by day; those of days that *changed* are counted anew."""
+        kept = [
+            file
+            for name, files in by_partition(self._files.get("tag_days", ())).items()
+            for file in files
+            if name not in changed
+        ]
+        events = [file for name in sorted(changed) for file in parts[name]]
+        if not events:
+            return kept
+        target = self.work / TAG_DAYS.name
+        rows = TAG_DAYS_OF.format(events=f"({rows_of(EVENTS, events)})")
+        self.connection.execute(f"COPY ({rows}) TO {quoted(target)} ({PARTED})")
+        return kept + sorted(target.glob("*/*/*.parquet"))
+
+    def _single(self, rows: str, name: str) -> Path:
+        file = self.work / f"{name}-{uuid4()}.parquet"
+        self.connection.execute(f"COPY ({rows}) TO {quoted(file)} ({PARQUET})")
+        return file
+
+    def _place(self, file: Path) -> str:
+        """Move *file* where it belongs, if it is not there already; return its path within the folder."""
+        if self.work not in file.parents:
+            return str(file.relative_to(self.path))
+        parts = file.relative_to(self.work).parts
+        table = "tag_days" if parts[0] == "tag_days" else "events"
+        place = self.path / file.name if len(parts) == 1 else self.path.joinpath(table, *parts[-3:])
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+        return str(place.relative_to(self.path))
+
+    def _sweep(self, placed: Mapping[str, Sequence[str]]) -> None:
+        """Remove files that do not count."""
+        counting = {name for names in placed.values() for name in names}
+        for pattern in ("events/*/*/*.parquet", "tag_days/*/*/*.parquet", "issues-*.parquet", "projects-*.parquet"):
+            for file in self.path.glob(pattern):
+                if str(file.relative_to(self.path)) not in counting:
+                    file.unlink(missing_ok=True)
+
+    def _count(self, files: Sequence[Path]) -> int:
+        found = self.connection.execute(f"SELECT count(*) FROM ({rows_of(EVENTS, files)})").fetchone()
+        return int(found[0]) if found else 0
+
+
+def _locked(path: Path) -> int:
+    """Return a descriptor that holds the folder's lock until it is closed, or its process ends."""
+    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise DatasetError(f"{path} is being exported to by another process; wait for it or end it") from None
+    return lock
+
+
+def _under(path: Path, names: Sequence[str]) -> list[Path]:
+    return [path / name for name in names]

@@ -1,0 +1,91 @@
+"""Where rows wait, as Parquet, until an export is whole."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from rustrak_storage.duck.errors import writing
+from rustrak_storage.duck.rows import line_of
+from rustrak_storage.duck.schema import EVENTS, Column, Table, columns_sql
+
+PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+PARTED = f"{PARQUET}, PARTITION_BY (day, project_id), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
+_LINES = 10_000
+_LINES_BYTES = 64 * 1024 * 1024
+_LINE_BYTES = 64 * 1024 * 1024
+
+
+class Stage:
+    """A folder of events, in Parquet files by day and project, and of other rows, each kind in a file of its own."""
+
+    def __init__(self, folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        """Use an empty *folder*; *connection* does the work, and stays the caller's."""
+        self.folder = folder
+        self.events = 0
+        self._connection = connection
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take rows of events; see `rustrak_storage.duck.rows.event_row`."""
+        for row in rows:
+            line = line_of(row)
+            self._waiting.append(line)
+            self._bytes += len(line)
+            if len(self._waiting) >= _LINES or self._bytes >= _LINES_BYTES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Have all events that were taken in files."""
+        if not self._waiting:
+            return
+        lines = self.folder / "events.ndjson"
+        with writing(f"a file in {self.folder}"):
+            lines.write_bytes(b"".join(self._waiting))
+            target = self.folder / "events"
+            self._connection.execute(f"COPY ({_select(EVENTS, lines)}) TO {quoted(target)} ({PARTED})")
+            lines.unlink()
+        self.events += len(self._waiting)
+        self._waiting, self._bytes = [], 0
+
+    def files(self) -> list[Path]:
+        """Return the files of events, in no order."""
+        return sorted((self.folder / "events").glob("*/*/*.parquet"))
+
+    def load(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Make *rows* a table of the connection, of that name and these columns."""
+        lines = self.folder / f"{table.name}.ndjson"
+        with writing(f"a file in {self.folder}"):
+            with lines.open("wb") as file:
+                file.writelines(map(line_of, rows))
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {table.name} AS {_select(table, lines)}")
+            lines.unlink()
+
+
+def _select(table: Table, lines: Path) -> str:
+    """Return the query for rows of *table* that a file of JSON lines holds."""
+    moments = {column.name: "BIGINT" for column in table.columns if column.type == "TIMESTAMP"}
+    present = [column for column in table.columns if column.name != "day"]
+    source = (
+        f"read_json({quoted(lines)}, format = 'newline_delimited', columns = {columns_sql(present, typed=moments)}, "
+        f"maximum_object_size = {_LINE_BYTES})"
+    )
+    return f"SELECT {', '.join(map(_expression, table.columns))} FROM {source}"
+
+
+def _expression(column: Column) -> str:
+    if column.name == "day":
+        return "make_timestamp(timestamp)::DATE AS day"
+    return f'make_timestamp("{column.name}") AS "{column.name}"' if column.type == "TIMESTAMP" else f'"{column.name}"'
+
+
+def quoted(path: object) -> str:
+    """Return *path* as a string of SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def quoted_list(paths: Iterable[object]) -> str:
+    """Return *paths* as a list of SQL."""
+    return "[" + ", ".join(map(quoted, paths)) + "]"

@@ -1,0 +1,65 @@
+"""Events in memory, read in the order in which they came."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+
+from rustrak_core.digested import GroupingKey
+from rustrak_core.issue import IssueId
+from rustrak_core.ports import ExportStore, Member, Membership, NumberedEvent, Selection
+from rustrak_storage.batch import Filing
+from rustrak_storage.memory.base import MemoryPart
+from rustrak_storage.memory.views import stored
+
+
+class MemoryExport(MemoryPart, ExportStore):
+    """See `rustrak_core.ports.ExportStore`. Of an issue that is gone, no event has a number."""
+
+    _numbers: dict[int, Filing]
+
+    def last_event_number(self) -> int:
+        """See `rustrak_core.ports.ExportStore.last_event_number`."""
+        with self._lock:
+            self._check_open()
+            return max(self._numbers, default=0)
+
+    def export(self, selection: Selection, *, after: int = 0, upto: int, limit: int = 1000) -> Sequence[NumberedEvent]:
+        """See `rustrak_core.ports.ExportStore.export`."""
+        with self._lock:
+            numbers = sorted(filing.number for filing in self._wanted(selection, upto) if filing.number > after)
+            return [NumberedEvent(number, stored(self._numbers[number])) for number in numbers[: max(limit, 1)]]
+
+    def export_events(self, numbers: Collection[int]) -> Sequence[NumberedEvent]:
+        """See `rustrak_core.ports.ExportStore.export_events`."""
+        with self._lock:
+            self._check_open()
+            found = sorted(number for number in numbers if number in self._numbers)
+            return [NumberedEvent(number, stored(self._numbers[number])) for number in found]
+
+    def memberships(self, selection: Selection, *, upto: int) -> dict[IssueId, Membership]:
+        """See `rustrak_core.ports.ExportStore.memberships`."""
+        numbers: dict[int, list[int]] = defaultdict(list)
+        with self._lock:
+            for filing in self._wanted(selection, upto):
+                numbers[filing.issue.id].append(filing.number)
+        return {IssueId(issue): Membership.of(found) for issue, found in numbers.items()}
+
+    def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:
+        """See `rustrak_core.ports.ExportStore.members`."""
+        with self._lock:
+            found = [filing for filing in self._wanted(selection, upto) if filing.issue.id == issue_id]
+        found.sort(key=lambda filing: filing.number)
+        return [
+            Member(filing.number, GroupingKey(mechanism=filing.key[1], value=filing.key[0].hex())) for filing in found
+        ]
+
+    def _wanted(self, selection: Selection, upto: int) -> Iterator[Filing]:
+        self._check_open()
+        for number, filing in self._numbers.items():
+            source = filing.event.source
+            if (
+                number <= upto
+                and (selection.project_ids is None or source.project_id in selection.project_ids)
+                and (selection.since is None or source.timestamp >= selection.since)
+                and (selection.until is None or source.timestamp < selection.until)
+            ):
+                yield filing

@@ -1,0 +1,127 @@
+"""Events in SQL, read in the order in which they came."""
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from rustrak_core.digested import GroupingKey
+from rustrak_core.issue import IssueId
+from rustrak_core.ports import MEMBERSHIP_PRIME, ExportStore, Member, Membership, NumberedEvent, Selection
+from rustrak_core.times import to_micros
+from rustrak_storage.sql import schema
+from rustrak_storage.sql.chunks import chunks
+from rustrak_storage.sql.details import unpacked
+from rustrak_storage.sql.events import SqlEvents, stored_event
+from rustrak_storage.sql.keyset import bounded
+
+_EVENT = schema.event
+_ISSUE = schema.issue
+_PAYLOAD = schema.payload
+_PROJECT = schema.project
+
+
+class SqlExport(SqlEvents, ExportStore):
+    """See `rustrak_core.ports.ExportStore`."""
+
+    def last_event_number(self) -> int:
+        """See `rustrak_core.ports.ExportStore.last_event_number`."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.max(_EVENT.c.id))).scalar() or 0
+
+    def export(self, selection: Selection, *, after: int = 0, upto: int, limit: int = 1000) -> Sequence[NumberedEvent]:
+        """See `rustrak_core.ports.ExportStore.export`."""
+        query = _rows().where(*_wanted(selection), _EVENT.c.id <= bounded(upto))
+        if selection.project_ids is not None:
+            query = query.where(_EVENT.c.project_id.in_(selection.project_ids))
+        query = query.order_by(_EVENT.c.id).limit(max(limit, 1))
+        with self._database.reading() as connection:
+            while rows := connection.execute(query.where(_EVENT.c.id > bounded(after))).all():
+                if found := self._events_in(connection, rows):
+                    return found
+                after = rows[-1].id  # all of issues that were deleted and wait to be purged
+        return ()
+
+    def export_events(self, numbers: Collection[int]) -> Sequence[NumberedEvent]:
+        """See `rustrak_core.ports.ExportStore.export_events`."""
+        found: list[NumberedEvent] = []
+        with self._database.reading() as connection:
+            for chunk in chunks(sorted(numbers)):
+                rows = connection.execute(_rows().where(_EVENT.c.id.in_(chunk)).order_by(_EVENT.c.id)).all()
+                found += self._events_in(connection, rows)
+        return found
+
+    def memberships(self, selection: Selection, *, upto: int) -> dict[IssueId, Membership]:
+        """See `rustrak_core.ports.ExportStore.memberships`."""
+        rest = _EVENT.c.id % MEMBERSHIP_PRIME
+        sums = (func.count(), func.sum(_EVENT.c.id), func.sum(rest * rest % MEMBERSHIP_PRIME))
+        query = select(_EVENT.c.issue_id, *sums).where(*_wanted(selection), _EVENT.c.id <= bounded(upto))
+        with self._database.reading() as connection:
+            live = _live(connection, selection)
+            rows = connection.execute(query.group_by(_EVENT.c.issue_id))
+            return {
+                IssueId(issue): Membership(int(events), int(numbers), int(squares))
+                for issue, events, numbers, squares in rows
+                if issue in live
+            }
+
+    def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:
+        """See `rustrak_core.ports.ExportStore.members`."""
+        query = (
+            select(_EVENT.c.id, _EVENT.c.mechanism, _EVENT.c.grouping_value)
+            .where(_EVENT.c.issue_id == bounded(issue_id), *_wanted(selection), _EVENT.c.id <= bounded(upto))
+            .order_by(_EVENT.c.id)
+        )
+        with self._database.reading() as connection:
+            if not _live(connection, selection, {issue_id}):
+                return ()
+            key = cache(_key)  # an issue has few, and many events
+            return [
+                Member(number, key(mechanism, bytes(value))) for number, mechanism, value in connection.execute(query)
+            ]
+
+    def _events_in(self, connection: Connection, rows: Sequence[Any]) -> list[NumberedEvent]:
+        live = _live(connection, Selection(), {row.issue_id for row in rows})
+        return [
+            NumberedEvent(row.id, stored_event(row, unpacked(connection, self._dictionaries, row)))
+            for row in rows
+            if row.issue_id in live
+        ]
+
+
+def _key(mechanism: str, value: bytes) -> GroupingKey:
+    return GroupingKey(mechanism=mechanism, value=value.hex())
+
+
+def _rows() -> Select[Any]:
+    """Return a query for whole events, those of deleted issues among them."""
+    columns = (_EVENT, _PAYLOAD.c.codec, _PAYLOAD.c.dictionary, _PAYLOAD.c.data)
+    return select(*columns).select_from(_EVENT.outerjoin(_PAYLOAD, _PAYLOAD.c.event == _EVENT.c.id))
+
+
+def _wanted(selection: Selection) -> list[ColumnElement[bool]]:
+    """Return what must hold of the time of wanted events."""
+    conditions = []
+    if selection.since is not None:
+        conditions.append(_EVENT.c.timestamp >= to_micros(selection.since))
+    if selection.until is not None:
+        conditions.append(_EVENT.c.timestamp < to_micros(selection.until))
+    return conditions
+
+
+def _live(connection: Connection, selection: Selection, among: Collection[int] | None = None) -> set[int]:
+    """Return the live issues of the wanted projects, or those of them that are *among* some."""
+    query = (
+        select(_ISSUE.c.id)
+        .join(_PROJECT, _PROJECT.c.id == _ISSUE.c.project_id)
+        .where(_ISSUE.c.deleted_at.is_(None), _PROJECT.c.deleted_at.is_(None))
+    )
+    if selection.project_ids is not None:
+        query = query.where(_ISSUE.c.project_id.in_(selection.project_ids))
+    if among is None:
+        return set(connection.execute(query).scalars())
+    found: set[int] = set()
+    for chunk in chunks(among):
+        found.update(connection.execute(query.where(_ISSUE.c.id.in_([bounded(each) for each in chunk]))).scalars())
+    return found

@@ -1,0 +1,126 @@
+"""What an ExportStore must do."""
+
+import pytest
+
+from rustrak_core.digested import User
+from rustrak_core.errors import StoreUnavailableError
+from rustrak_core.issue import IssueId
+from rustrak_core.ports import Member, Membership, NumberedEvent, Place, Refiling, Selection, Store
+from rustrak_core.project import Project
+from rustrak_storage.factory import open_store
+from rustrak_storage.testing.values import NOW, StoreContract, after, create_project, digested, key, record_one
+
+ALL = Selection()
+
+
+def read_all(store: Store, selection: Selection = ALL, *, upto: int | None = None, limit: int = 2) -> list[int]:
+    """Return the SDK's ids, as integers, of all wanted events, read by pages."""
+    return [event.summary.id.int for _number, event in read(store, selection, upto=upto, limit=limit)]
+
+
+def read(store: Store, selection: Selection = ALL, *, upto: int | None = None, limit: int = 2) -> list[NumberedEvent]:
+    """Return all wanted events, read by pages."""
+    found: list[NumberedEvent] = []
+    last = store.last_event_number() if upto is None else upto
+    while page := store.export(selection, after=found[-1].number if found else 0, upto=last, limit=limit):
+        assert len(page) <= limit
+        found += page
+    return found
+
+
+class ExportStoreContract(StoreContract):
+    """`rustrak_core.ports.ExportStore`."""
+
+    def test_whole_and_in_order(self, store: Store, project: Project) -> None:
+        """Events of all projects come whole, by ascending number, in pages of any size."""
+        other = create_project(store, "Other")
+        assert (store.last_event_number(), read(store), store.memberships(ALL, upto=9)) == (0, [], {})
+        store.record([digested(project, 5), digested(other, 3, user=User(id="1"), tags=(("a", "b"),), release="1")])
+        store.record([digested(project, 4, "b", payload=None), digested(project, 1)])
+        found = read(store)
+        assert [numbered.event.summary.id.int for numbered in found] == [5, 3, 4, 1]
+        assert [numbered.event for numbered in found] == [
+            store.event(numbered.event.summary.id, project_id=numbered.event.summary.project_id) for numbered in found
+        ]
+        numbers = [numbered.number for numbered in found]
+        assert numbers == sorted(set(numbers))
+        assert numbers[0] > 0
+        assert numbers[-1] <= store.last_event_number()
+        assert read_all(store, upto=numbers[1]) == [5, 3]
+        assert list(store.export_events([numbers[2], numbers[0], numbers[-1] + 1])) == [found[0], found[2]]
+
+    def test_selection(self, store: Store, project: Project) -> None:
+        """Projects and event times choose; the first moment is included and the last is not."""
+        other = create_project(store, "Other")
+        store.record([digested(project, number, at=number) for number in range(1, 5)] + [digested(other, 9, at=2)])
+        mine = Selection(project_ids=(project.id,))
+        assert read_all(store, mine) == [1, 2, 3, 4]
+        assert read_all(store, Selection(project_ids=())) == []
+        timed = Selection(since=after(2), until=after(4))
+        assert read_all(store, timed) == [2, 3, 9]
+        both = Selection(project_ids=(project.id,), since=after(2), until=after(4))
+        assert read_all(store, both) == [2, 3]
+        last = store.last_event_number()
+        ((issue, membership),) = store.memberships(both, upto=last).items()
+        members = store.members(issue, both, upto=last)
+        assert membership == Membership.of(member.number for member in members)
+        assert [event.summary.id.int for _n, event in store.export_events([m.number for m in members])] == [2, 3]
+        assert not store.members(issue, Selection(project_ids=(other.id,)), upto=last)
+
+    def test_memberships(self, store: Store, project: Project) -> None:
+        """They tell which events an issue has, so far as numbers go."""
+        one = record_one(store, digested(project, 1, "a"))
+        two = record_one(store, digested(project, 2, "b"))
+        store.record([digested(project, 3, "a")])
+        last = store.last_event_number()
+        a, b, c = [numbered.number for numbered in read(store)]
+        assert store.memberships(ALL, upto=last) == {one.id: Membership.of([a, c]), two.id: Membership.of([b])}
+        assert store.memberships(ALL, upto=b) == {one.id: Membership.of([a]), two.id: Membership.of([b])}
+        assert store.members(one.id, ALL, upto=last) == [Member(a, key("a")), Member(c, key("a"))]
+        assert store.members(one.id, ALL, upto=b) == [Member(a, key("a"))]
+
+    def test_moves_are_seen(self, store: Store, project: Project) -> None:
+        """An event that is filed anew is one of its new issue, also where two issues exchange as many."""
+        one, two = (record_one(store, digested(project, number, name)) for number, name in ((1, "a"), (2, "b")))
+        a, b = [numbered.number for numbered in read(store)]
+        before = store.memberships(ALL, upto=b)
+        moves = {a: (Place(one.id, key("a")), key("b")), b: (Place(two.id, key("b")), key("a"))}
+        store.refile(project.id, Refiling(moves=moves), now=NOW)
+        now = store.memberships(ALL, upto=b)
+        assert now == {one.id: Membership.of([b]), two.id: Membership.of([a])}
+        assert now != before
+        assert store.members(two.id, ALL, upto=b) == [Member(a, key("b"))]
+        assert [event.summary.issue_id for _number, event in read(store)] == [two.id, one.id]
+
+    def test_deleted(self, store: Store, project: Project) -> None:
+        """What is deleted is gone at once, before it is purged and after."""
+        other = create_project(store, "Other")
+        gone = record_one(store, digested(project, 1, "a"))
+        kept = record_one(store, digested(project, 2, "b"))
+        theirs = record_one(store, digested(other, 3))
+        numbers = [numbered.number for numbered in read(store)]
+        last = store.last_event_number()
+        store.delete_issue(gone.id, now=NOW)
+        store.delete_project(other.id, now=NOW)
+        for _ in range(2):
+            assert read_all(store, limit=1) == [2]
+            assert [numbered.number for numbered in store.export_events(numbers)] == [numbers[1]]
+            assert store.memberships(ALL, upto=last) == {kept.id: Membership.of([numbers[1]])}
+            assert not any(store.members(issue.id, ALL, upto=last) for issue in (gone, theirs))
+            while store.purge():
+                pass
+        assert not store.members(IssueId(2**60), ALL, upto=last)
+
+    def test_closed(self, store_url: str) -> None:
+        """A closed store says so."""
+        store = open_store(store_url)
+        store.close()
+        for call in (
+            store.last_event_number,
+            lambda: store.export(ALL, upto=1),
+            lambda: store.export_events([1]),
+            lambda: store.memberships(ALL, upto=1),
+            lambda: store.members(IssueId(1), ALL, upto=1),
+        ):
+            with pytest.raises(StoreUnavailableError):
+                call()

@@ -1,0 +1,117 @@
+"""`rustrak export`, `ask` and `sql`."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Rustrak
+
+NOW = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def errors(rustrak: Rustrak, tmp_path: Path) -> Path:
+    """A dataset of a few events."""
+    rustrak("project", "create", "my-app")
+    with rustrak.tracker() as tracker:
+        for number in range(6):
+            payload = {
+                "message": f"broken {'abcdef'[number % 2]} \x1b[31m",
+                "timestamp": datetime.now(UTC).isoformat(),
+                "user": {"id": str(number)},
+                "tags": {"region": "eu"},
+            }
+            tracker.ingest_event(payload, "my-app")
+    dest = tmp_path / "errors.duckdb"
+    assert "6 new events; 6 events of 2 issues" in rustrak("export", dest).out
+    return dest
+
+
+def test_export(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
+    """Again, with other options, and to somewhere that it cannot be."""
+    done = rustrak.json("export", errors)
+    assert done == {"new": 0, "moved": 0, "gone": 0, "events": 6, "issues": 2, "watermark": 6}
+    folder = tmp_path / "folder"
+    narrow = ("--project", "my-app", "--since", "2020-01-01", "--until", "2020-01-02")
+    assert rustrak.json("export", folder, *narrow)["events"] == 0
+    assert "--since" in rustrak.fails("export", folder, "--project", "1")
+    assert "project list" in rustrak.fails("export", folder, "--project", "none")
+    assert "2024-01-15" in rustrak.fails("export", folder, "--since", "today", code=2)
+    assert "not empty" in rustrak.fails("export", tmp_path)
+
+
+def test_ask(rustrak: Rustrak, errors: Path) -> None:
+    """Tables, CSV and JSON; a list of what may be asked."""
+    heading, row, _other = rustrak("ask", errors, "top-issues", "--days", "all").out.splitlines()
+    assert heading.split()[:4] == ["ISSUE", "STATE", "EVENTS", "USERS"]
+    assert row.split()[:4] == ["MY-APP-1", "open", "3", "3"]
+    assert "\x1b" not in row
+    by_users = rustrak.json("ask", errors, "top-issues", "--set", "by=users", "--limit", "1")["data"]
+    assert [(each["issue"], each["users"]) for each in by_users] == [("MY-APP-1", 3)]
+    assert by_users[0]["last_event"].endswith("Z")
+    read = list(csv.DictReader(io.StringIO(rustrak("ask", errors, "sdks", "--csv", "--project", "my-app").out)))
+    assert read[0]["events"] == "6"
+    assert [each["key"] for each in rustrak.json("ask", errors, "lift", "--set", "issue=my-app-1")["data"]] == []
+    assert "No rows" in rustrak("ask", errors, "top-issues", "--until", "2020-01-01").err
+    names = rustrak("ask", errors).out
+    assert "top-issues" in names
+    assert {"name": "lift", "takes": ["issue", "least", "days", "limit"]}.items() <= next(
+        each for each in rustrak.json("ask", errors)["data"] if each["name"] == "lift"
+    ).items()
+
+
+def test_ask_wrongly(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
+    """Each mistake has its line."""
+    assert "top-issues" in rustrak.fails("ask", errors, "top")
+    assert "issue" in rustrak.fails("ask", errors, "lift")
+    assert "my-app" in rustrak.fails("ask", errors, "sdks", "--project", "none")
+    assert "--days" in rustrak.fails("ask", errors, "sdks", "--set", "days=3")
+    assert "all" in rustrak.fails("ask", errors, "sdks", "--days", "0", code=2)
+    assert "issue=MY-APP-1" in rustrak.fails("ask", errors, "lift", "--set", "issue", code=2)
+    assert "rustrak export" in rustrak.fails("ask", tmp_path / "none", "sdks")
+
+
+def test_sql(rustrak: Rustrak, errors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement, or what stdin says; it only reads."""
+    assert rustrak("sql", errors, "SELECT count(*) AS n, 2.5 AS x FROM events").out.split() == ["N", "X", "6", "2.5"]
+    (row,) = rustrak.json("sql", errors, "SELECT tags, day, frames, event_id FROM events LIMIT 1")["data"]
+    assert (row["tags"], row["frames"]) == ({"region": "eu"}, [])
+    assert row["day"] == datetime.now(UTC).date().isoformat()
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT tags FROM events LIMIT 1"))
+    assert rustrak("sql", errors, "--csv").out == 'tags\n"{""region"":""eu""}"\n'
+    assert "DELETE is refused" in rustrak.fails("sql", errors, "DELETE FROM events")
+    assert "nothing" in rustrak.fails("sql", errors, "SELECT nothing FROM events")
+    assert rustrak("sql", errors, "SELECT 1 WHERE false").out == ""
+
+
+def test_names_complete(errors: Path) -> None:
+    """A shell completes the names of questions."""
+    env = {
+        **os.environ,
+        "_RUSTRAK_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"rustrak ask {errors} top",
+        "COMP_CWORD": "3",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "from rustrak_http.cli.command import cli; cli(prog_name='rustrak')"],
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["plain,top-issues"]
+
+
+def test_json_is_one_line(rustrak: Rustrak, errors: Path) -> None:
+    """As everywhere."""
+    out = rustrak("ask", errors, "heatmap", "--json").out
+    assert out.count("\n") == 1
+    assert len(json.loads(out)["data"]) == 168

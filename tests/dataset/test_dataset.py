@@ -1,0 +1,157 @@
+"""Datasets that are read: what SQL may do, and in which shapes answers come."""
+
+import importlib.util
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rustrak_storage.duck import Dataset, MissingLibraryError, StatementError, schema
+from tests.dataset.facts import World
+
+WRITING = (
+    "INSERT INTO issues SELECT * FROM issues",
+    "UPDATE issues SET state = 'open'",
+    "DELETE FROM events",
+    "DROP TABLE events",
+    "DROP VIEW events",
+    "CREATE TABLE mine (a INTEGER)",
+    "CREATE TEMP TABLE mine AS SELECT 1",
+    "CREATE OR REPLACE VIEW events AS SELECT 1",
+    "ALTER TABLE issues ADD COLUMN mine INTEGER",
+    "COPY events TO '{out}'",
+    "EXPORT DATABASE '{out}'",
+    "ATTACH '{out}' AS other",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET threads = 1",
+    "RESET threads",
+    "SET enable_external_access = true",
+    "PRAGMA enable_profiling",
+    "CALL pragma_version()",
+    "CHECKPOINT",
+    "BEGIN",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}'",
+    "WITH x AS (DELETE FROM issues RETURNING *) FROM x",
+    "WITH x AS (INSERT INTO about SELECT * FROM about RETURNING *) FROM x",
+    "WITH x AS (COPY (SELECT 1) TO '{out}') SELECT 1",
+    "WITH x AS (COPY (SELECT 1) TO '{own}' (USE_TMP_FILE false)) SELECT 1",
+    "SELECT 1; DROP TABLE events",
+    "FROM query('COPY (SELECT 1) TO ''{out}''')",
+)
+REACHING = (
+    "FROM read_text('{secret}')",
+    "FROM read_csv('{secret}')",
+    "FROM '{secret}'",
+    "FROM glob('{secret}')",
+    "FROM read_blob('{secret}')",
+    "FROM read_json('http://127.0.0.1:9/x')",
+    "FROM read_parquet('https://127.0.0.1:9/x.parquet')",
+    "FROM world",
+    "SELECT getenv('HOME')",
+)
+
+
+@pytest.mark.parametrize("statement", WRITING)
+def test_nothing_is_written(dataset: Dataset, statement: str, tmp_path: Path) -> None:
+    """Whatever would write, set or load something is refused, and nothing is there afterwards."""
+    out = tmp_path / "out"
+    own = next(iter(dataset.path.rglob("*.parquet")), dataset.path)
+    before = own.read_bytes()
+    with pytest.raises(StatementError):
+        dataset.sql(statement.format(out=out, own=own)).rows()
+    assert not out.exists()
+    assert own.read_bytes() == before
+    assert dataset.sql("SELECT count(*) > 0 FROM events").rows() == [(True,)]
+
+
+@pytest.mark.parametrize("statement", REACHING)
+def test_nothing_else_is_read(dataset: Dataset, world: World, statement: str, tmp_path: Path) -> None:
+    """No file, no network, no variable of the program and none of its environment."""
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\n1,hunter2\n")
+    with pytest.raises(StatementError) as told:
+        dataset.sql(statement.format(secret=secret)).rows()
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("statement", ["", "  ;", "SELEC 1", "SELECT nothing FROM events", "SELECT 1 +", "SELECT $a"])
+def test_wrong_sql_is_told(dataset: Dataset, statement: str) -> None:
+    """On one line, as DuckDB says it."""
+    with pytest.raises(StatementError) as told:
+        dataset.sql(statement)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DESCRIBE events",
+        "SHOW TABLES",
+        "SUMMARIZE issues",
+        "VALUES (1)",
+        "SELECT 1 -- a word",
+        "WITH x AS (SELECT 1) FROM x;",
+    ],
+)
+def test_whatever_reads_is_answered(dataset: Dataset, statement: str) -> None:
+    """Also what describes tables, and what ends in a comment."""
+    assert dataset.sql(statement).rows()
+
+
+def test_an_error_amid_rows_is_told(dataset: Dataset) -> None:
+    """What fails only once rows are made is ours too."""
+    with pytest.raises(StatementError, match="boom"):
+        dataset.sql("SELECT error('boom') FROM events").rows()
+
+
+def test_parameters_and_shapes(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and dictionaries always, each time all of them; frames with the library that makes them."""
+    statement = "SELECT short_id, event_count FROM issues WHERE event_count > $least ORDER BY id"
+    answer = dataset.sql(statement, {"least": 3})
+    assert answer.columns == ["short_id", "event_count"]
+    rows = answer.rows()
+    assert rows
+    assert answer.rows() == rows
+    assert answer.dicts() == [dict(zip(answer.columns, row, strict=True)) for row in rows]
+    shapes: dict[str, Any] = {"arrow": answer.arrow, "pandas": answer.pandas, "polars": answer.polars}
+    for name, make in shapes.items():
+        library = {"arrow": "pyarrow"}.get(name, name)
+        if importlib.util.find_spec(library) is not None and importlib.util.find_spec("pyarrow") is not None:
+            assert len(make()) == len(rows)
+    real = importlib.util.find_spec
+    hidden = lambda name, *rest: None if name in {"pyarrow", "pandas", "polars"} else real(name, *rest)  # noqa: E731
+    monkeypatch.setattr("rustrak_storage.duck.answer.find_spec", hidden)
+    for make in shapes.values():
+        with pytest.raises(MissingLibraryError, match="pip install"):
+            make()
+
+
+def test_threads_share_it(dataset: Dataset) -> None:
+    """Each has its own answer."""
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: dataset.sql("SELECT count(*) + $n FROM events", {"n": n}).rows(), range(20)))
+    assert [rows[0][0] - found[0][0][0] for rows in found] == list(range(20))
+
+
+def test_tables_are_as_documented(dataset: Dataset) -> None:
+    """The schema is what is there: tables, columns, types, order."""
+    shown = {name for (name,) in dataset.sql("SELECT table_name FROM information_schema.tables").rows()}
+    assert {table.name for table in schema.TABLES} == shown
+    for table in schema.TABLES:
+        found = [(name, kind.replace('"', "")) for name, kind, *_ in dataset.sql(f"DESCRIBE {table.name}").rows()]
+        assert found == [(column.name, column.type) for column in table.columns], table.name
+    assert schema.VERSION in schema.NOTES
+
+
+def test_reading_needs_no_server_libraries() -> None:
+    """`import rustrak_storage` loads no DuckDB, and a dataset no database toolkit."""
+    code = "import sys, {0}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    for module, absent in (("rustrak_storage", "duckdb"), ("rustrak_storage.duck", "sqlalchemy")):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(module)], check=True, capture_output=True, text=True, timeout=60
+        )
+        assert absent not in done.stdout.split()

@@ -1,0 +1,455 @@
+"""Exports: all that a store has, again and again, whatever happens in between."""
+
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import attrs
+import duckdb
+import orjson
+import pytest
+
+from rustrak_core.accepted import AcceptedEvent, EventKind
+from rustrak_core.digest import digest
+from rustrak_core.issue import IssueId
+from rustrak_core.ports import Place, Refiling, Selection, Store
+from rustrak_core.project import Project
+from rustrak_storage.duck import Dataset, DatasetError, export
+from rustrak_storage.duck import folder as folder_module
+from rustrak_storage.duck.about import MANIFEST
+from rustrak_storage.duck.reconcile import Differences
+from rustrak_storage.factory import open_store
+from tests.dataset.conftest import EXPORTED
+from tests.dataset.facts import BEGIN, World, accepted, at, made_payload, new_project, record
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def project(store: Store) -> Project:
+    return new_project(store, "Shop")
+
+
+def send(store: Store, project: Project, *numbers: int, **changes: Any) -> list[int]:
+    """Record made events, with changes to their payloads; return their issues."""
+    return [
+        issue
+        for number in numbers
+        for issue in record(store, accepted(project.id, {**made_payload(number), **changes}, at(number), number))
+    ]
+
+
+def rows(dest: Path, statement: str = "SELECT event_id, issue_id FROM events") -> set[tuple[Any, ...]]:
+    with Dataset.open(dest) as dataset:
+        return {tuple(row) for row in dataset.sql(statement).rows()}
+
+
+def filed(dest: Path) -> dict[int, int]:
+    """Return the issues of events, by the number with which these were made."""
+    return {event_id.int - 1: issue for event_id, issue in rows(dest)}
+
+
+def snapshot(dest: Path) -> dict[str, bytes]:
+    """Return all that is at a path, file by file."""
+    files = [dest] if dest.is_file() else [file for file in dest.rglob("*") if file.is_file()]
+    return {str(file): file.read_bytes() for file in files if not file.name.startswith(".")}
+
+
+def agrees(store: Store, dest: Path, selection: Selection | None = None) -> None:
+    """Check that a dataset has what the store has, and counts tags as its events do."""
+    last = store.last_event_number()
+    stored = store.export(selection or Selection(), upto=last, limit=10_000)
+    expected = {(n, e.summary.id, int(e.summary.issue_id), e.key.mechanism, e.key.value) for n, e in stored}
+    assert rows(dest, "SELECT number, event_id, issue_id, mechanism, grouping_key FROM events") == expected
+    counted = rows(dest, "FROM tag_days")
+    assert counted == rows(
+        dest,
+        "SELECT day, project_id, issue_id, t.key, t.value, count(*) FROM (SELECT *, unnest(map_entries(map_concat("
+        "tags, MAP {'environment': environment, 'release': release, 'level': level}))) AS t FROM events) "
+        "WHERE t.value IS NOT NULL GROUP BY ALL",
+    )
+    issues = {int(e.summary.issue_id) for _n, e in stored}
+    known = rows(dest, "SELECT id, short_id, state, event_count FROM issues")
+    assert issues <= {number for number, *_ in known}
+    assert known == {
+        (int(i.id), i.short_id, i.state.value, i.event_count) for i in (store.issue(IssueId(n)) for n, *_ in known)
+    }
+
+
+def test_an_event_is_whole(store: Store, project: Project, dest: Path) -> None:
+    """Columns say what the store and the payload do."""
+    payload = {**made_payload(3), "user": {"id": 7, "email": "a@b.c", "username": "ada", "ip_address": "::1"}}
+    (issue,) = record(store, accepted(project.id, payload, at(3) + DAY, 3))
+    export(store, dest, now=EXPORTED)
+    with Dataset.open(dest) as dataset:
+        (row,) = dataset.sql("FROM events").dicts()
+        (crumb,) = dataset.sql("FROM breadcrumbs").dicts()
+        assert dataset.sql("SELECT payload->>'$.request.url' FROM events").rows() == [(row["url"],)]
+        assert dataset.about.exported_at == EXPORTED
+        assert dataset.about.watermark == row["number"] == store.last_event_number()
+    stored = store.event(UUID(int=4))
+    assert orjson.loads(row.pop("payload")) == payload
+    assert row.pop("frames") == [
+        {name: frame.get(name) for name in ("module", "filename", "function", "lineno", "in_app")}
+        for frame in payload["exception"]["values"][0]["stacktrace"]["frames"]
+    ]
+    assert row.pop("number") == store.last_event_number()
+    moment = at(3).replace(tzinfo=None)
+    assert row == {
+        "event_id": UUID(int=4),
+        "project_id": project.id,
+        "project": "shop",
+        "issue_id": issue,
+        "day": moment.date(),
+        "timestamp": moment,
+        "received_at": moment + DAY,
+        "type": stored.type,
+        "message": stored.message,
+        "culprit": stored.culprit,
+        "level": payload["level"],
+        "platform": "python",
+        "environment": payload["environment"],
+        "release": payload["release"],
+        "transaction": payload["transaction"],
+        "url": payload["request"]["url"],
+        "trace_id": payload["contexts"]["trace"]["trace_id"],
+        "user_key": "id:7",
+        "user_id": "7",
+        "user_email": "a@b.c",
+        "user_name": "ada",
+        "user_ip": "::1",
+        "server": payload["server_name"],
+        "sdk_name": payload["sdk"]["name"],
+        "sdk_version": payload["sdk"]["version"],
+        "mechanism": stored.key.mechanism,
+        "grouping_key": stored.key.value,
+        "payload_bytes": len(orjson.dumps(payload)),
+        "tags": dict(stored.tags),
+    }
+    assert (crumb["event_id"], crumb["position"], crumb["message"]) == (UUID(int=4), 1, "SELECT 3")
+
+
+ODD = (
+    b'{"message": "\\ud800 lone", "extra": {"x": NaN, "y": 1e400}, "transaction": "\\u0000/a"}',
+    b'\xef\xbb\xbf{"message": "mark", "contexts": [], "request": "x", "sdk": 1, "tags": [["a", "b"], null]}',
+    b'{"message": "caf\xe9", "exception": {"values": [null, {"type": "T", "stacktrace": [7, {"lineno": -1}]}]}}',
+    b'{"exception": [{"type": "T", "stacktrace": {"frames": [{"lineno": %d, "in_app": "no"}]}}]}' % 2**70,
+    b'{"breadcrumbs": [{"message": "one"}, null, 3, {"category": "two", "data": {"a": [1]}}]}',
+    b'{"breadcrumbs": {"values": {"a": 1}}, "sentry.interfaces.Http": {"url": "http://old"}}',
+    b'{"breadcrumbs": 5, "timestamp": "0001-01-01T00:00:00Z", "server_name": 5}',
+    b"{}",
+)
+
+
+def test_odd_events(store: Store, project: Project, dest: Path) -> None:
+    """What SDKs send against all rules is read as far as it goes, and every payload is JSON that DuckDB reads."""
+    events = [accepted(project.id, payload, BEGIN, number) for number, payload in enumerate(ODD)]
+    csp = {"csp-report": {"blocked-uri": "https://evil.example.com", "effective-directive": "img-src"}}
+    data = orjson.dumps(csp)
+    events.append(
+        AcceptedEvent(project_id=project.id, event_id=UUID(int=90), received_at=BEGIN, payload=data, kind=EventKind.CSP)
+    )
+    store.record([digest(event) for event in events])
+    shed = digest(accepted(project.id, made_payload(1), BEGIN, 95))
+    store.record([attrs.evolve(shed, payload=None)])
+    export(store, dest, now=EXPORTED)
+    agrees(store, dest)
+    valid = "SELECT count(*), count(*) FILTER (json_valid(payload)), count(*) FILTER (payload IS NULL) FROM events"
+    assert rows(dest, valid) == {(len(ODD) + 2, len(ODD) + 1, 1)}
+    assert rows(dest, "SELECT position, category, message, data FROM breadcrumbs") == {
+        (1, None, "one", None),
+        (4, "two", None, '{"a":[1]}'),
+    }
+    assert rows(dest, "SELECT url FROM events WHERE url IS NOT NULL") == {("http://old",)}
+    assert rows(dest, "SELECT count(*) FROM events WHERE type = 'CSP'") == {(1,)}
+    assert rows(dest, "SELECT payload_bytes FROM events WHERE payload IS NULL") == {(0,)}
+    assert (datetime(1, 1, 1).date(),) in rows(dest, "SELECT day FROM events")  # noqa: DTZ001 - naive, as columns are
+
+
+def test_again_and_again(store: Store, project: Project, dest: Path) -> None:
+    """Each export adds what is new, and only that."""
+    first = export(store, dest, now=EXPORTED)
+    assert (first.new, first.events, rows(dest)) == (0, 0, set())
+    for start in range(0, 60, 6):
+        send(store, project, *range(start, start + 6))
+        done = export(store, dest, now=EXPORTED)
+        assert (done.new, done.moved, done.gone, done.events) == (6, 0, 0, start + 6)
+        agrees(store, dest)
+    before = export(store, dest, now=EXPORTED)
+    assert (before.new, before.events, before.watermark) == (0, 60, store.last_event_number())
+    if dest.is_dir():
+        parts = list(dest.glob("events/*/*"))
+        assert all(len(list(part.iterdir())) <= folder_module.FILES_MAX for part in parts)
+
+
+def test_deleted_issues_and_projects_go(store: Store, project: Project, dest: Path) -> None:
+    """With their events and tags, before they are purged and after."""
+    other = new_project(store, "Other")
+    issues = send(store, project, *range(40))
+    record(store, accepted(other.id, made_payload(99), at(99), 99))
+    export(store, dest, now=EXPORTED)
+    store.delete_issue(IssueId(issues[0]), now=EXPORTED)
+    done = export(store, dest, now=EXPORTED)
+    assert done.gone == issues.count(issues[0]) > 0
+    agrees(store, dest)
+    store.delete_project(other.id, now=EXPORTED)
+    while store.purge():
+        pass
+    assert export(store, dest, now=EXPORTED).gone == 1
+    agrees(store, dest)
+    assert rows(dest, "SELECT slug FROM projects") == {("shop",)}
+    store.delete_project(project.id, now=EXPORTED)
+    assert export(store, dest, now=EXPORTED).events == 0
+    assert rows(dest) == rows(dest, "FROM tag_days") == rows(dest, "FROM issues") == set()
+
+
+def test_events_that_move_are_followed(store: Store, project: Project, dest: Path) -> None:
+    """One that is filed anew is in its new issue, also where two issues exchange as many."""
+    issues = send(store, project, *range(30))
+    export(store, dest, now=EXPORTED)
+    events = dict(store.export(Selection(), upto=99, limit=99))
+    one = next(n for n, e in events.items() if e.summary.issue_id == issues[0])
+    two = next(n for n, e in events.items() if e.summary.issue_id != issues[0])
+    moves = {a: (Place(events[a].summary.issue_id, events[a].key), events[b].key) for a, b in ((one, two), (two, one))}
+    store.refile(project.id, Refiling(moves=moves), now=EXPORTED)
+    send(store, project, 31)
+    done = export(store, dest, now=EXPORTED)
+    assert (done.new, done.moved, done.gone) == (1, 2, 0)
+    agrees(store, dest)
+
+
+def test_what_came_late_is_found(store: Store, project: Project, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event whose number appears below the watermark, as with several recording at once, is not missed."""
+    send(store, project, *range(10))
+    real = type(store).export
+
+    def without_one(self: Store, *args: Any, **options: Any) -> list[Any]:
+        return [each for each in real(self, *args, **options) if each.event.summary.id.int != 5]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store), "export", without_one)
+        nothing = Differences({}, set(), set())
+        patched.setattr("rustrak_storage.duck.exporting.differences", lambda *_, **__: nothing)
+        export(store, dest, now=EXPORTED)
+    assert set(filed(dest)) == set(range(10)) - {4}
+    assert export(store, dest, now=EXPORTED).new == 1
+    agrees(store, dest)
+
+
+def test_selection(store: Store, project: Project, dest: Path) -> None:
+    """Projects and days choose; what was chosen is remembered, and nothing else is taken for it."""
+    other = new_project(store, "Other")
+    send(store, project, *range(0, 200, 10))
+    record(store, accepted(other.id, made_payload(300), at(50), 300))
+    chosen = Selection(project_ids=(project.id,), since=at(30), until=at(100))
+    export(store, dest, now=EXPORTED, selection=chosen)
+    assert set(filed(dest)) == {30, 40, 50, 60, 70, 80, 90}
+    assert rows(dest, "SELECT slug FROM projects") == {("shop",)}
+    send(store, project, 35, 205)
+    for again in (None, chosen):
+        export(store, dest, now=EXPORTED, selection=again)
+        assert set(filed(dest)) == {30, 35, 40, 50, 60, 70, 80, 90}
+        agrees(store, dest, chosen)
+    before = snapshot(dest)
+    with pytest.raises(DatasetError, match="other --since, --until or --project"):
+        export(store, dest, now=EXPORTED, selection=Selection())
+    assert snapshot(dest) == before
+
+
+def test_a_store_that_was_put_back(store: Store, project: Project, dest: Path, tmp_path: Path) -> None:
+    """From an older copy of the store, the dataset loses what the store lost."""
+    send(store, project, *range(10))
+    store.close()
+    copy = (tmp_path / "rustrak.db").read_bytes()
+    store = open_store(f"sqlite:///{tmp_path}/rustrak.db")
+    send(store, project, *range(10, 20))
+    export(store, dest, now=EXPORTED)
+    store.close()
+    (tmp_path / "rustrak.db").write_bytes(copy)
+    store = open_store(f"sqlite:///{tmp_path}/rustrak.db")
+    assert export(store, dest, now=EXPORTED).gone == 10
+    agrees(store, dest)
+    store.close()
+
+
+def test_another_store_is_refused(store: Store, project: Project, dest: Path) -> None:
+    """A dataset is of one store; that of another would delete it all."""
+    send(store, project, 1)
+    export(store, dest, now=EXPORTED)
+    other = open_store("memory://")
+    other.create_project("Else", sentry_key=str(UUID(int=1)), now=BEGIN)
+    before = snapshot(dest)
+    with pytest.raises(DatasetError, match="another store"):
+        export(other, dest, now=EXPORTED)
+    assert snapshot(dest) == before
+    other.close()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_one_that_fails_changes_nothing(
+    store: Store, project: Project, dest: Path, first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever an export ends early, the dataset is as it was, and the next one completes it."""
+    send(store, project, *range(20))
+    if not first:
+        export(store, dest, now=EXPORTED)
+    before = filed(dest) if dest.exists() else None
+    send(store, project, *range(20, 40))
+    steps = (
+        "rustrak_storage.duck.stage.Stage.flush",
+        "rustrak_storage.duck.exporting.differences",
+        "rustrak_storage.duck.folder.Folder._tag_days"
+        if dest.suffix == ""
+        else "rustrak_storage.duck.file.File.commit",
+        "rustrak_storage.duck.about.Manifest.write" if dest.suffix == "" else "rustrak_storage.duck.file.rows_of",
+    )
+    for step in steps:
+        with monkeypatch.context() as patched:
+            patched.setattr(step, fail)
+            with pytest.raises((OSError, DatasetError), match=r"the disk is full|No space left"):
+                export(store, dest, now=EXPORTED)
+        if before is None:
+            with pytest.raises(DatasetError):
+                Dataset.open(dest)
+        else:
+            assert filed(dest) == before
+    export(store, dest, now=EXPORTED)
+    agrees(store, dest)
+    left = {entry.name for entry in dest.parent.iterdir()} - {"rustrak.db", "rustrak.db-wal", "rustrak.db-shm"}
+    assert left == {dest.name}
+
+
+def fail(*_args: object, **_options: object) -> None:
+    raise OSError(28, os.strerror(28))
+
+
+@pytest.mark.slow
+def test_one_that_is_killed_changes_nothing(store: Store, project: Project, dest: Path, tmp_path: Path) -> None:
+    """Kill -9 at any moment: the dataset is as it was or as it is to be, and the next export is right."""
+    send(store, project, *range(20))
+    export(store, dest, now=EXPORTED)
+    killed = 0
+    for round_number in range(6):
+        send(store, project, *range(20 + round_number * 20, 40 + round_number * 20))
+        before = filed(dest)
+        code = (
+            "import os, sys, threading, time\n"
+            "from datetime import datetime\nfrom pathlib import Path\n"
+            "from rustrak_storage.duck import export\nfrom rustrak_storage.factory import open_store\n"
+            "store = open_store(sys.argv[1])\n"
+            "threading.Thread(target=lambda: (time.sleep(float(sys.argv[3])), os.kill(os.getpid(), 9))).start()\n"
+            "export(store, Path(sys.argv[2]), now=datetime.now(UTC))\nos._exit(0)\n"
+        )
+        url = f"sqlite:///{tmp_path}/rustrak.db"
+        wait = str(0.02 + 0.04 * round_number)
+        done = subprocess.run([sys.executable, "-c", code, url, str(dest), wait], check=False, timeout=60)
+        killed += done.returncode == -9
+        after = filed(dest)
+        assert after == before or set(after) == set(range(40 + round_number * 20))
+        export(store, dest, now=EXPORTED)
+        agrees(store, dest)
+    assert killed
+
+
+def test_only_one_at_a_time(store: Store, project: Project, dest: Path) -> None:
+    """A second export is told that there is one, from this process or another."""
+    send(store, project, 1)
+    export(store, dest, now=EXPORTED)
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom rustrak_storage.duck.exporting import File, Folder\n"
+        "path = Path(sys.argv[1])\ntarget = File(path) if path.suffix else Folder(path)\n"
+        "print('open', flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(dest)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        other.stdout.readline()
+        with pytest.raises(DatasetError, match="another process"):
+            export(store, dest, now=EXPORTED)
+        other.stdin.close()
+    agrees(store, dest)
+
+
+def test_what_is_no_dataset_is_left_alone(store: Store, tmp_path: Path) -> None:
+    """A folder of other things, a file that is no database, a database that is no dataset."""
+    strange, text, other = tmp_path / "strange", tmp_path / "text.duckdb", tmp_path / "other.duckdb"
+    strange.mkdir()
+    (strange / "mine.txt").write_text("mine")
+    text.write_text("This is no database, and it is longer than a header is. " * 100)
+    with duckdb.connect(str(other)) as connection:
+        connection.execute("CREATE TABLE mine (a INTEGER)")
+    for path, said in ((strange, "not empty"), (text, "no DuckDB database"), (other, "no dataset")):
+        before = snapshot(path)
+        with pytest.raises(DatasetError, match=said):
+            export(store, path, now=EXPORTED)
+        assert snapshot(path) == before
+        with pytest.raises(DatasetError):
+            Dataset.open(path)
+    with pytest.raises(DatasetError, match="rustrak export"):
+        Dataset.open(tmp_path / "none")
+    blocked = text / "below"
+    with pytest.raises(DatasetError, match="cannot be written"):
+        export(store, blocked, now=EXPORTED)
+
+
+def test_versions_and_damage(store: Store, project: Project, dest: Path) -> None:
+    """A newer version, a damaged manifest and a missing file are each told as such."""
+    send(store, project, 1)
+    export(store, dest, now=EXPORTED)
+    if dest.is_file():
+        with duckdb.connect(str(dest)) as connection:
+            connection.execute("UPDATE about SET version = 99")
+        refused(store, dest, "version 99")
+        return
+    manifest = dest / MANIFEST
+    whole = orjson.loads(manifest.read_bytes())
+    for said, body in (
+        ("version 99", {**whole, "version": 99}),
+        ("damaged", {**whole, "watermark": "much"}),
+        ("damaged", []),
+        ("another program", {**whole, "format": "else"}),
+    ):
+        manifest.write_bytes(orjson.dumps(body))
+        refused(store, dest, said)
+    manifest.write_bytes(b"{")
+    refused(store, dest, "damaged")
+    manifest.write_bytes(orjson.dumps(whole))
+    next(dest.glob("issues-*.parquet")).unlink()
+    with pytest.raises(DatasetError, match="files are missing"):
+        Dataset.open(dest)
+
+
+def refused(store: Store, dest: Path, said: str) -> None:
+    """Check that nobody reads or writes a dataset, and why."""
+    before = snapshot(dest)
+    for call in (lambda: Dataset.open(dest), lambda: export(store, dest, now=EXPORTED)):
+        with pytest.raises(DatasetError, match=said):
+            call()
+    assert snapshot(dest) == before
+
+
+def test_progress_and_modes(store: Store, project: Project, dest: Path) -> None:
+    """Progress sums up to the last number; a dataset is for its owner alone."""
+    send(store, project, *range(5))
+    steps: list[int] = []
+    export(store, dest, now=EXPORTED, progress=steps.append)
+    assert sum(steps) == store.last_event_number()
+    assert dest.stat().st_mode & 0o077 == 0
+
+
+def test_from_memory_as_from_sqlite(known: tuple[World, dict[str, Path]]) -> None:
+    """Both forms of a dataset say the same."""
+    tables = ("events", "tag_days", "issues", "projects", "breadcrumbs")
+    for table in tables:
+        found = []
+        for dest in known[1].values():
+            with Dataset.open(dest) as dataset:
+                found.append(sorted(map(repr, dataset.sql(f"FROM {table}").rows())))
+        assert found[0] == found[1]
+        assert found[0]
