@@ -222,6 +222,20 @@ def test_events_that_move_are_followed(store: Store, project: Project, dest: Pat
     agrees(store, dest)
 
 
+def test_merged_issues_are_one(store: Store, project: Project, dest: Path) -> None:
+    """Issues that are merged, and taken apart again, are so in the dataset too."""
+    issues = list(dict.fromkeys(send(store, project, *range(30))))
+    export(store, dest, now=EXPORTED)
+    one, other = (store.issue(IssueId(number)) for number in issues[:2])
+    store.merge_issues(one.id, [other.id], now=EXPORTED)
+    assert export(store, dest, now=EXPORTED).moved == other.event_count
+    agrees(store, dest)
+    assert other.id not in filed(dest).values()
+    store.unmerge_issues(one.id, [other.id])
+    assert export(store, dest, now=EXPORTED).moved == other.event_count
+    agrees(store, dest)
+
+
 def test_what_came_late_is_found(store: Store, project: Project, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event whose number appears below the watermark, as with several recording at once, is not missed."""
     send(store, project, *range(10))
