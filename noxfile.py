@@ -14,7 +14,7 @@ nox.options.error_on_missing_interpreters = False
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = ("rustrak_core", "rustrak_storage", "rustrak_http")
-PROJECT = ".[postgres,mariadb,fast]"
+PROJECT = ".[postgres,mariadb,fast,report]"
 FAULTS = ("-rA", "tests/faults", "tests/spool", "tests/serve/test_poison.py")
 QUICK = ("-n", "auto", "-m", "not slow and not e2e")
 

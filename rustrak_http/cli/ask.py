@@ -1,9 +1,9 @@
 """``rustrak ask``: stock questions to a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,6 +12,8 @@ from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Integer, option
 from rustrak_http.cli.output import print_list, print_wrapped
 from rustrak_http.cli.rows import day_option, form_options, print_answer
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _DIGITS = 6
 
@@ -34,6 +36,14 @@ def _days(_ctx: click.Context, _param: click.Parameter, given: str) -> int | Non
     return int(given)
 
 
+def days_option(command: F) -> F:
+    """Give a command ``--days``; it gets the argument ``days``: a number, or None for all."""
+    wanted = option(
+        "--days", default="30", show_default=True, callback=_days, metavar="DAYS", help="Days back, or all."
+    )
+    return wanted(command)
+
+
 def _own(_ctx: click.Context, _param: click.Parameter, given: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     if not all(name and sign for name, sign, _value in pairs):
@@ -50,7 +60,7 @@ def _own(_ctx: click.Context, _param: click.Parameter, given: Sequence[str]) -> 
 )
 @click.argument("dataset", metavar="DATASET", type=click.Path(path_type=Path))
 @click.argument("name", metavar="[QUESTION]", required=False, shell_complete=_complete)
-@option("--days", default="30", show_default=True, callback=_days, metavar="DAYS", help="Days back, or all.")
+@days_option
 @day_option("--until", "Last day that counts, in UTC; that of the export by default.")
 @option("--project", metavar="SLUG", help="Only this project.")
 @option("--limit", type=Integer(1), default=20, show_default=True, help="How many rows at most.")

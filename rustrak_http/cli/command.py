@@ -91,6 +91,7 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
         "export": ("rustrak_http.cli.export:export", "Export events as a dataset: Parquet by day, or a DuckDB file."),
         "ask": ("rustrak_http.cli.ask:ask", "Answer stock questions from a dataset."),
         "sql": ("rustrak_http.cli.sql:sql", "Answer SQL from a dataset."),
+        "report": ("rustrak_http.cli.report:report", "Write a page about a dataset, with charts."),
         "quarantine": (
             "rustrak_http.cli.quarantine:quarantine",
             "Look into events that could not be digested, give them back, or remove them.",

@@ -72,7 +72,9 @@ def export(
         StoreUnavailableError: the store cannot be read.
     """
     with closing(File(path) if is_file(path) else Folder(path)) as target:
-        return _Export(store, target, selection).run(now, progress or (lambda _steps: None))
+        one = _Export(store, target, selection)
+        with closing(one):
+            return one.run(now, progress or (lambda _steps: None))
 
 
 class _Export:
@@ -81,8 +83,11 @@ class _Export:
         self._target = target
         self._selection = _chosen(target, selection)
         self._projects = {project.id: project for project in _projects(store)}
-        self._stage = Stage(target.work, target.connection)
         _check_source(target, self._projects.values())
+        self._stage = Stage(target.work, target.connection)
+
+    def close(self) -> None:
+        self._stage.close()
 
     def run(self, now: datetime, progress: Progress) -> Exported:
         upto = self._store.last_event_number()

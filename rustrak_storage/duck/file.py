@@ -62,7 +62,7 @@ class File(Target):
                 "UPDATE events SET issue_id = m.issue_id, mechanism = m.mechanism, grouping_key = m.grouping_key "
                 "FROM moved AS m WHERE events.number = m.number"
             )
-            run(f"INSERT INTO events SELECT {columns} FROM staged ORDER BY day, project_id, number")
+            run(f"INSERT INTO events SELECT {columns} FROM staged")  # by day and project, as the files are
             run("DELETE FROM events WHERE issue_id NOT IN (SELECT id FROM new_issues)")
             run("DELETE FROM tag_days WHERE (day, project_id) IN (FROM dirty)")
             dirty = "(SELECT * FROM events WHERE (day, project_id) IN (FROM dirty))"

@@ -1,6 +1,7 @@
 """Events, issues and projects as rows of a dataset. Times are microseconds since 1970, as `stage` takes them."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -139,13 +140,26 @@ def _frames(sent: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:
-    line = unsigned(frame.get("lineno"))
+    get = frame.get
+    parts = (get("module"), get("filename"), get("abs_path"), get("function"), get("lineno"), get("in_app"))
+    try:
+        return _known_frame(*parts)
+    except TypeError:  # a list or an object, where nobody sends one
+        return _known_frame.__wrapped__(*parts)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _known_frame(  # noqa: PLR0917 - the cache tells values apart by place and type
+    module: Any, filename: Any, abs_path: Any, function: Any, lineno: Any, in_app: Any
+) -> dict[str, Any]:
+    """Return a frame of which these are the parts as sent; events have the same ones over and over."""
+    line = unsigned(lineno)
     return {
-        "module": _short(plain_text(frame.get("module"))),
-        "filename": _short(plain_text(frame.get("filename")) or plain_text(frame.get("abs_path"))),
-        "function": _short(plain_text(frame.get("function"))),
+        "module": _short(plain_text(module)),
+        "filename": _short(plain_text(filename) or plain_text(abs_path)),
+        "function": _short(plain_text(function)),
         "lineno": line if line is None or line <= _LINE_MAX else None,
-        "in_app": boolean(frame.get("in_app")),
+        "in_app": boolean(in_app),
     }
 
 

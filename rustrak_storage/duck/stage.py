@@ -1,6 +1,7 @@
 """Where rows wait, as Parquet, until an export is whole."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class Stage:
         self._connection = connection
         self._waiting: list[bytes] = []
         self._bytes = 0
+        self._writer = ThreadPoolExecutor(1, "stage")
+        self._written: Future[None] | None = None
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take rows of events; see `rustrak_storage.duck.rows.event_row`."""
@@ -35,20 +38,34 @@ class Stage:
             self._waiting.append(line)
             self._bytes += len(line)
             if len(self._waiting) >= _LINES or self._bytes >= _LINES_BYTES:
-                self.flush()
+                self._hand_over()
 
     def flush(self) -> None:
         """Have all events that were taken in files."""
-        if not self._waiting:
-            return
+        self._hand_over()
+        if self._written is not None:
+            self._written.result()
+
+    def close(self) -> None:
+        """Let go of the thread that writes; what it has begun is finished first."""
+        self._writer.shutdown()
+
+    def _hand_over(self) -> None:
+        """Have what waits written by the other thread, while this one goes on; one such batch waits at most."""
+        if self._waiting:
+            if self._written is not None:
+                self._written.result()
+            self._written = self._writer.submit(self._write, self._waiting)
+            self.events += len(self._waiting)
+            self._waiting, self._bytes = [], 0
+
+    def _write(self, rows: list[bytes]) -> None:
         lines = self.folder / "events.ndjson"
-        with writing(f"a file in {self.folder}"):
-            lines.write_bytes(b"".join(self._waiting))
-            target = self.folder / "events"
-            self._connection.execute(f"COPY ({_select(EVENTS, lines)}) TO {quoted(target)} ({PARTED})")
+        with writing(f"a file in {self.folder}"), self._connection.cursor() as cursor:
+            with lines.open("wb") as file:
+                file.writelines(rows)
+            cursor.execute(f"COPY ({_select(EVENTS, lines)}) TO {quoted(self.folder / 'events')} ({PARTED})")
             lines.unlink()
-        self.events += len(self._waiting)
-        self._waiting, self._bytes = [], 0
 
     def files(self) -> list[Path]:
         """Return the files of events, in no order."""

@@ -115,3 +115,15 @@ def test_json_is_one_line(rustrak: Rustrak, errors: Path) -> None:
     out = rustrak("ask", errors, "heatmap", "--json").out
     assert out.count("\n") == 1
     assert len(json.loads(out)["data"]) == 168
+
+
+def test_report(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
+    """A page in one file, put in place whole."""
+    page = tmp_path / "report.html"
+    assert "KiB" in rustrak("report", errors, "-o", page).out
+    assert "MY-APP-1" in page.read_text()
+    assert rustrak.json("report", errors, "-o", page)["bytes"] == page.stat().st_size
+    assert "my-app" in rustrak.fails("report", errors, "-o", page, "--project", "none")
+    assert "MY-APP-1" in page.read_text()
+    assert "--output" in rustrak.fails("report", errors, code=2)
+    rustrak.fails("report", errors, "-o", tmp_path / "no" / "report.html")
