@@ -85,7 +85,7 @@ def newest_events(
         latest = _whole().where(_TABLE.c.issue_id == issue).order_by(*ordered(_ORDER, descending=True)).limit(1)
         row = connection.execute(latest).first()
         if row is not None:
-            found[issue] = _stored(row, unpacked(connection, dictionaries, row))
+            found[issue] = stored_event(row, unpacked(connection, dictionaries, row))
     return found
 
 
