@@ -16,7 +16,7 @@ import attrs
 import click
 
 from rustrak_http.cli.serve import PROCESSES_DEFAULT
-from tests.benchmarks import grouping, similar
+from tests.benchmarks import dataset, grouping, similar
 from tests.benchmarks.backlog import Backlog
 from tests.benchmarks.bodies import write_bodies
 from tests.benchmarks.events import mean_payload_bytes
@@ -223,6 +223,7 @@ def _options(settings: Settings, server: str = SERVERS[0]) -> tuple[str, ...]:
     return ("--server", server, "--processes", str(settings.processes), "--workers", str(settings.workers))
 
 
+main.add_command(dataset.main)
 main.add_command(grouping.main)
 main.add_command(similar.main)
 

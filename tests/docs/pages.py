@@ -13,6 +13,9 @@ PAGES = sorted(
     if not {"_build", "changes"} & set(path.relative_to(ROOT).parts)
 )
 TUTORIAL = "docs/tutorial.md"
+ASK = "docs/ask-your-errors.md"
+IN_ORDER = {TUTORIAL, ASK}
+"""Tutorials, whose steps follow one another; each has a test of its own."""
 SHELLS = {"sh", "bash", "shell", "console", "zsh"}
 PYTHONS = {"python", "py", "pycon"}
 

@@ -4,11 +4,11 @@
 --
 -- $which own|all = own: The application's own frames (`in_app`), or those of libraries too.
 WITH stacks AS (
-    SELECT issue_id, frames, count(*) AS events
+    SELECT issue_id, any_value(frames) AS frames, count(*) AS events
     FROM events
     WHERE day BETWEEN $since::DATE AND $until::DATE AND timestamp >= $since AND timestamp < $until
         AND ($project IS NULL OR project = $project)
-    GROUP BY issue_id, frames
+    GROUP BY issue_id, hash(frames)
 ),
 apart AS (
     SELECT issue_id, events, unnest(list_distinct([
