@@ -217,12 +217,17 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Tell whether nothing of a request is here and nothing of an answer is left."""
         return not (self.requests or self.request is not None or self.total_outbufs_len)
 
-    def has_come_in_since(self, now: float) -> float:
-        """Return since when, as far as anyone looked, the request at hand has been coming in; *now* where none is."""
+    def watched(self, now: float, *, since: float) -> tuple[float, int]:
+        """Return for how long the request at hand was seen to come in, in seconds, and how many bytes came meanwhile.
+
+        Args:
+            now: Monotonic.
+            since: What was seen before is forgotten.
+        """
         request = self.request
         if request is None or self.requests:
-            return now
-        if request.seen_at is None:
-            request.seen_at = now
-        since: float = request.seen_at
-        return since
+            return 0.0, 0
+        size: int = request.header_bytes_received + request.body_bytes_received
+        if request.seen_at is None or request.seen_at < since:
+            request.seen_at, request.seen_bytes = now, size
+        return now - request.seen_at, size - request.seen_bytes

@@ -18,6 +18,12 @@ ROOM_SLOW_S = 30.0
 """Where as many connections are open as may be, one that was idle for so long, or whose request has been coming in for
 so long, is closed for others. SDKs open another, or have given up by then."""
 
+ROOM_RATE_S = 5.0
+ROOM_BYTES_PER_S = 1000
+"""Likewise one whose request has been coming in for so long at fewer bytes a second, headers included."""
+
+_STALLED_S = 1.0
+
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]
     """The listening socket.
@@ -43,6 +49,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
         self._answers: deque[tuple[Any, bytes | None]] = deque()
         self._told = False
         self._room_at = 0.0
+        self._watched_since = 0.0
         self._trigger_lock = threading.RLock()  # re-entrant, since a signal handler may come in between
         super().__init__(*args, **kwargs)
 
@@ -60,7 +67,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
     def readable(self) -> bool:
         """Tell whether connections may be accepted; where there are too many, close some that have waited longest."""
         if self.accepting and self.is_full:
-            self._make_room(time.time())
+            self._make_room(time.monotonic())
         allowed: bool = super().readable()
         return allowed
 
@@ -114,14 +121,21 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
     def _make_room(self, now: float) -> None:
         """Close the idlest connections, else those whose request comes in too slowly, so that others get in."""
-        if now < self._room_at:
+        if now < self._room_at + ROOM_EVERY_S:
             return
-        self._room_at = now + ROOM_EVERY_S
+        if now > self._room_at + _STALLED_S:  # there was room, or this process did not get to read: blame nobody
+            self._watched_since = now
+        self._room_at = now
         channels = sorted(self.active_channels.values(), key=lambda channel: channel.last_activity)
-        idle = [channel for channel in channels if channel.is_idle() and channel.last_activity < now - ROOM_IDLE_S]
-        slow = [channel for channel in channels if channel.has_come_in_since(now) < now - ROOM_SLOW_S]
+        idle_before = time.time() - ROOM_IDLE_S
+        idle = [channel for channel in channels if channel.is_idle() and channel.last_activity < idle_before]
+        slow = [channel for channel in channels if self._is_too_slow(channel, now)]
         for channel in [*idle, *slow][: len(channels) // 4 + 1]:
             channel.handle_close()
+
+    def _is_too_slow(self, channel: Any, now: float) -> bool:
+        seconds, size = channel.watched(now, since=self._watched_since)
+        return bool(seconds > ROOM_SLOW_S or (seconds > ROOM_RATE_S and size < ROOM_BYTES_PER_S * seconds))
 
     def stop_listening(self) -> None:
         """Close the listening socket, but not the trigger, by which threads wake the loop."""

@@ -39,6 +39,7 @@ class CappedParser(HTTPRequestParser):  # type: ignore[misc]
 
     kept_body_bytes = HARD_BODY_BYTES
     seen_at: float | None = None
+    seen_bytes = 0
     memory: HeaderMemory
     sender: Sender | None = None
 

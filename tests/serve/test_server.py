@@ -1,5 +1,6 @@
 """The HTTP server: what it bounds, what it answers itself, and how it stops."""
 
+import contextlib
 import json
 import select
 import socket
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from rustrak_core.errors import ConfigurationError
+from rustrak_http import listener as listener_module
 from rustrak_http import server as server_module
 from rustrak_http.cli.http import server_class as server_class_of
 from rustrak_http.loop import EpollLoop, PollLoop
@@ -270,6 +272,42 @@ def test_waits_for_connections_over_the_limit() -> None:
             with sock:
                 assert answer(sock)[0] == 200
     finally:
+        served.stop()
+
+
+def test_whoever_sends_on_keeps_his_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all connections taken, those that come in byte by byte are closed for others; those that flow are not."""
+    monkeypatch.setattr(listener_module, "ROOM_RATE_S", 1.0)
+    served = Running(connections=10, body_bytes=1_000_000)
+    over = threading.Event()
+
+    def flow(sock: socket.socket, piece: bytes) -> None:
+        while not over.wait(0.05):
+            with contextlib.suppress(OSError):
+                sock.sendall(piece)
+
+    try:
+        flowing, slow = [served.connect() for _ in range(3)], [served.connect() for _ in range(12)]
+        piece = b"x" * 1000
+        for sock in flowing + slow:
+            sock.sendall(post(b"x" * 900_000)[:-900_000])
+        with ThreadPoolExecutor(15) as pool:
+            for sock in flowing:
+                pool.submit(flow, sock, piece)
+            for sock in slow:
+                pool.submit(flow, sock, b"x")
+            with served.connect() as sock:  # one in the queue, behind slow ones
+                sock.sendall(post(b"quick"))
+                assert answer(sock)[0] == 200
+            over.set()
+        for sock in flowing:
+            sock.settimeout(0.01)
+            with pytest.raises(TimeoutError):  # it waits for the rest
+                sock.recv(1)
+    finally:
+        over.set()
+        for sock in flowing + slow:
+            sock.close()
         served.stop()
 
 
