@@ -114,13 +114,20 @@ class Supervisor:
         self._board = board
         self._signals = _Signals()
 
-    def run(self, *, started: Callable[[], None] = lambda: None, stopping: Callable[[], None] = lambda: None) -> int:
+    def run(
+        self,
+        *,
+        started: Callable[[], None] = lambda: None,
+        goes_on: Callable[[], bool] = lambda: True,
+        stopping: Callable[[], None] = lambda: None,
+    ) -> int:
         """Keep the children running until a SIGTERM or SIGINT, and stop them; a second one kills them at once.
 
         Call it from the main thread of a process that has no other.
 
         Args:
             started: Called when they have been started.
+            goes_on: Asked about once a second; once it says no, all are stopped as by a signal.
             stopping: Called when they are about to be stopped.
 
         Returns:
@@ -130,7 +137,7 @@ class Supervisor:
             for member in self._members:
                 self._launch(member)
             started()
-            while not signals.stops:
+            while not signals.stops and goes_on():
                 signals.wait(self._next_look_s())
                 self._reap()
                 self._kill_silent()

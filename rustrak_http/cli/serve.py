@@ -13,7 +13,7 @@ from rustrak_core.errors import ConfigurationError
 from rustrak_core.quota import Quotas
 from rustrak_core.receive import Limits
 from rustrak_http.board import Board
-from rustrak_http.cli import digest
+from rustrak_http.cli import before, digest
 from rustrak_http.cli.logs import FORMATS, log_to_stderr
 from rustrak_http.cli.memory import aside, settle_memory
 from rustrak_http.cli.options import (
@@ -175,12 +175,19 @@ def run(settings: Settings, *, as_json: bool) -> None:
     public_url = None if settings.public_url is None else checked_public_url(settings.public_url)
     connections = min(settings.connections, settings.processes * (_raise_file_limit() - 200))
     sock = listen(settings.host, settings.port)
+    before.check_spool(place)
     place.make()
     if place.database_file is not None and not place.database_file.exists():
         aside(lambda: open_configured_store(place).close())  # what makes tables is large, and never needed again
     store = open_configured_store(place)
     store.examine()
-    open_spool = _check_files(settings, store)
+    open_spool = before.spool_opener(
+        place,
+        max_bytes=settings.spool_max_bytes,
+        max_events=settings.spool_max_events,
+        min_free_bytes=settings.spool_min_free_bytes,
+    )
+    presence = before.check_files(place, store, open_spool, settings.quotas)
     here = local_url(settings.host, sock.getsockname()[1])
     url = public_url or here
     remember_public_url(place, url)
@@ -214,10 +221,14 @@ def run(settings: Settings, *, as_json: bool) -> None:
     settle_memory()
     hurried = Supervisor(roles, board).run(
         started=partial(announce, place, url, here, first, as_json=as_json, metrics_url=_metrics_url(meter, here)),
+        goes_on=presence.beat,
         stopping=partial(_stop_listening, sock, meter),
     )
+    presence.leave()
     if hurried:
         os._exit(128 + hurried)
+    if presence.lost is not None:
+        raise presence.lost
 
 
 def local_url(host: str, port: int) -> str:
@@ -225,34 +236,6 @@ def local_url(host: str, port: int) -> str:
     if host in {"", "0.0.0.0", "::"}:  # noqa: S104 - all addresses; a DSN needs one of them
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _check_files(settings: Settings, store: Any) -> Callable[[], Any]:
-    """Return what opens the spool, having seen that it and the files of keys and quotas can be used.
-
-    Raises:
-        ConfigurationError: they cannot.
-    """
-    from rustrak_storage.keys import StoredKeyRing
-    from rustrak_storage.quota_file import QuotaFile
-
-    # The reader: so that the worker shares it.
-    from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader, examine
-
-    place = settings.place
-    examine(place.spool_dir)
-    open_spool = partial(
-        DirectorySpool,
-        place.spool_dir,
-        max_bytes=settings.spool_max_bytes,
-        max_events=settings.spool_max_events,
-        min_free_bytes=settings.spool_min_free_bytes,
-    )
-    open_spool().close()
-    StoredKeyRing(store, directory=place.data_dir).close()
-    QuotaFile(place.quota_file, settings.quotas).close()
-    DirectorySpoolReader(place.spool_dir).close()
-    return open_spool
 
 
 def _digest(place: Place, sock: socket.socket, meter: "Meter | None", life: Life, *, workers: int) -> int:

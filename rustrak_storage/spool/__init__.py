@@ -2,7 +2,16 @@
 
 from rustrak_storage.spool.directory import DirectorySpool
 from rustrak_storage.spool.examine import examine
+from rustrak_storage.spool.machine import Presence, require_unused
 from rustrak_storage.spool.quarantine import Quarantined, QuarantineFolder
 from rustrak_storage.spool.reader import DirectorySpoolReader
 
-__all__ = ["DirectorySpool", "DirectorySpoolReader", "QuarantineFolder", "Quarantined", "examine"]
+__all__ = [
+    "DirectorySpool",
+    "DirectorySpoolReader",
+    "Presence",
+    "QuarantineFolder",
+    "Quarantined",
+    "examine",
+    "require_unused",
+]

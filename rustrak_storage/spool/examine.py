@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rustrak_core.errors import ConfigurationError
+from rustrak_storage.spool.files import check_directory
 from rustrak_storage.spool.lane import Lane, lane_names
 from rustrak_storage.spool.record import FORMAT_VERSION, SEGMENT_HEAD_BYTES, SegmentHead
 
@@ -10,14 +11,15 @@ _LOOKED_AT_BYTES = 1024 * 1024
 
 
 def examine(directory: Path) -> None:
-    """Return if the segments in *directory* are for this version to read. Changes nothing, and need not find a folder.
+    """Return if *directory* is a spool for this version to read, or not there yet. Changes nothing.
 
     A segment that is damaged is none of its business: the reader sets aside what it must. One without any trace of us,
     neither a head nor the lane's mark, is someone else's; the reader would take it for damage, and remove it.
 
     Raises:
-        ConfigurationError: a newer version wrote a segment, one is not ours, or one cannot be read.
+        ConfigurationError: a newer version wrote it or a segment, one is not ours, or one cannot be read.
     """
+    check_directory(directory)
     try:
         for name in lane_names(directory) if directory.is_dir() else []:
             lane = Lane(directory / name)

@@ -90,23 +90,51 @@ def prepare_directory(directory: Path) -> None:
     Raises:
         ConfigurationError: it is not a folder, not ours, of another version, or cannot be written; nothing was touched.
     """
-    try:
+    with _told(directory):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        names = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
-        if _FORMAT_FILE in names:
-            _check_format(directory)
-        elif names:
-            raise ConfigurationError(
-                f"{directory} holds files but is not a spool (it has no {_FORMAT_FILE} file); "
-                "set RUSTRAK_DATA_DIR to a folder of Rustrak's own, or move these files away"
-            )
-        else:
+        if not _is_spool(directory):
             _sync_names_above(directory)
             _write_format(directory)
-    except FileExistsError as error:
-        message = f"{directory} is a file, but the spool needs a folder there; move the file, or set RUSTRAK_DATA_DIR"
-        raise ConfigurationError(message) from error
+
+
+def check_directory(directory: Path) -> None:
+    """Return if *directory* is a spool's folder, or could become one: it is empty, or not there. Changes nothing.
+
+    Raises:
+        ConfigurationError: as `prepare_directory`.
+    """
+    with _told(directory), contextlib.suppress(FileNotFoundError):
+        _is_spool(directory)
+
+
+def _is_spool(directory: Path) -> bool:
+    """Return whether *directory* is a spool's folder, rather than empty.
+
+    Raises:
+        ConfigurationError: it is neither, or the spool is of another version, or cannot be written.
+    """
+    names = [path.name for path in directory.iterdir() if not path.name.startswith(".")]
+    if _FORMAT_FILE in names:
+        _check_format(directory)
+    elif names:
+        raise ConfigurationError(
+            f"{directory} holds files but is not a spool (it has no {_FORMAT_FILE} file); "
+            "set RUSTRAK_DATA_DIR to a folder of Rustrak's own, or move these files away"
+        )
+    return bool(names)
+
+
+@contextlib.contextmanager
+def _told(directory: Path) -> Iterator[None]:
+    """Turn what the system says of *directory* into an error that says what to do."""
+    try:
+        yield
     except OSError as error:
+        if directory.is_file():
+            message = (
+                f"{directory} is a file, but the spool needs a folder there; move the file, or set RUSTRAK_DATA_DIR"
+            )
+            raise ConfigurationError(message) from error
         raise ConfigurationError(
             f"the spool folder {directory} cannot be used: {error.strerror}; "
             "make it readable and writable for this user, or set RUSTRAK_DATA_DIR to a folder that is"
@@ -125,7 +153,8 @@ def _check_format(directory: Path) -> None:
     if text != _FORMAT_TEXT.format(FORMAT_VERSION):
         raise ConfigurationError(
             f"{directory} is a spool of another version ({text.strip()[:40]!r}; this Rustrak reads version "
-            f"{FORMAT_VERSION}); let the version that wrote it drain it first, or set another RUSTRAK_DATA_DIR"
+            f"{FORMAT_VERSION}); let the version that wrote it drain it, then move it away; "
+            "or set another RUSTRAK_DATA_DIR"
         )
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigurationError(f"the spool folder {directory} cannot be written; make it writable for this user")

@@ -10,36 +10,11 @@ from uuid import UUID
 import pytest
 
 from tests.faults.accounts import hold, totals
+from tests.faults.small_disk import SmallDisk
 from tests.serve.support import SERVE, Served, new_ids
 
 _MIB = 2**20
 PADDING = "x" * 100_000
-
-
-class SmallDisk:
-    """A file system in memory, of a size that can change."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def resize(self, size_bytes: int) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size_bytes}", self.path], check=True)
-
-    def make_read_only(self) -> None:
-        subprocess.run(["mount", "-o", "remount,ro", self.path], check=True)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={8 * _MIB}", "rustrak-test", str(path)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    try:
-        yield SmallDisk(path)
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 def send_all(served: Served, ids: list[UUID]) -> dict[UUID, int]:

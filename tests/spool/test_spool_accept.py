@@ -302,7 +302,7 @@ class TestRefusals:
     def test_another_version(self, directory: Path) -> None:
         """A spool of another version is named as such."""
         DirectorySpool(directory).close()
-        (directory / "FORMAT").write_text("rustrak spool 2\n")
+        (directory / "FORMAT").write_text("rustrak spool 99\n")
         before = sorted(directory.rglob("*"))
         with pytest.raises(ConfigurationError, match="another version"):
             DirectorySpool(directory)
