@@ -211,6 +211,7 @@ class Metrics:
             ("files", "Files that hold it.", stats.segments),
             ("events", "Events that wait to be digested.", self._from.spool.waiting()),
             ("oldest_age_seconds", "How long the oldest of them has waited.", waited),
+            ("damaged_files", "Damaged pieces that were set aside.", stats.damaged),
         ):
             out.gauge(f"rustrak_spool_{name}", text, [({}, value)])
 

@@ -180,7 +180,8 @@ class DigestWorker:
             return self._quarantine(lane, batch, "no worker survived digesting or recording it")
         self._moved = True
         if batch.damaged:
-            _logger.error("spool_damaged lane=%s records=%d", batch.advance.end.lane, batch.damaged)
+            lane_name = batch.advance.end.lane
+            _logger.error("spool_damaged lane=%s records=%d unknown=%d", lane_name, batch.damaged, batch.unknown)
         accepted = [event for each in batch.accepted for event in each.events]
         self._oldest_at = min([*waits, *(event.received_at for event in accepted[:1])], default=None)
         if len(accepted) >= lane.max_events or sum(len(event.payload) for event in accepted) > self._max_bytes // 2:

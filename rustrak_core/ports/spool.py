@@ -18,12 +18,15 @@ class SpooledBatch:
 
     Attributes:
         advance: What to commit with it.
-        damaged: Records that were set aside, since their checksum did not hold.
+        damaged: How many records were set aside, since their checksum did not hold. What they still count for is in
+            *accepted*: their counts, and each event of theirs counted as ``quarantined``.
+        unknown: Of how many of those not even that can be told.
     """
 
     accepted: Sequence[Accepted]
     advance: SpoolAdvance
     damaged: int = 0
+    unknown: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -32,11 +35,13 @@ class SpoolStats:
 
     Attributes:
         oldest_at: When its oldest record was accepted (UTC), None where it is empty.
+        damaged: How many damaged pieces are kept aside; no more are kept from some number on.
     """
 
     size_bytes: int
     segments: int
     oldest_at: datetime | None = None
+    damaged: int = 0
 
 
 class Intake(Protocol):

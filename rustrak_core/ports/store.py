@@ -83,7 +83,8 @@ class ProjectStore(Protocol):
     def delete_project(self, project_id: ProjectId, *, now: datetime) -> Project:
         """Delete a project with its issues and events, and return it as it was.
 
-        It is gone at once for readers and for `record`; its rows go later, by `Maintenance.purge`.
+        It is gone at once for readers and for `record`; its rows go later, by `Maintenance.purge`. Its counters stay:
+        what of it is recorded from now on is counted as deleted.
 
         Raises:
             UnknownProjectError: there is none, or it was deleted already.

@@ -16,11 +16,18 @@ class DamagedFolder:
     def __init__(self, directory: Path) -> None:
         self.path = directory / "damaged"
 
+    def pieces(self) -> int:
+        """Return how many pieces are there, for whoever looks after the spool; once seen, they may be removed."""
+        try:
+            return len(list(self.path.iterdir()))
+        except OSError:
+            return 0
+
     def keep(self, lane: str, segment: int, found: Found, window: Window) -> None:
         """Copy a stretch of a segment; a copy that fails is not worth an error, for the rest must go on."""
         with contextlib.suppress(OSError):
             self.path.mkdir(exist_ok=True, mode=0o700)
-            if len(list(self.path.iterdir())) >= _MAX_FILES:
+            if self.pieces() >= _MAX_FILES:
                 return
             name = f"{lane}-{segment:012}-{found.start:012}.bin"
             fd = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -17,6 +17,7 @@ from rustrak_storage.spool.attempt import AttemptNote
 from rustrak_storage.spool.damaged import DamagedFolder
 from rustrak_storage.spool.lane import EventTally, Lane, SyncedMark
 from rustrak_storage.spool.record import FORMAT_VERSION, SEGMENT_HEAD_BYTES, decode
+from rustrak_storage.spool.salvage import salvaged
 from rustrak_storage.spool.scan import Found, Window, scan
 
 _logger = logging.getLogger("rustrak.spool")
@@ -36,6 +37,7 @@ class _Batch:
     events: int = 0
     bytes: int = 0
     damaged: int = 0
+    unknown: int = 0
     end: int | None = None
 
     def has_room_for(self, found: Found) -> bool:
@@ -46,14 +48,17 @@ class _Batch:
             and self.bytes + size <= self.max_bytes
         )
 
-    def take(self, found: Found, accepted: Accepted | None) -> None:
+    def take(self, found: Found, accepted: Accepted) -> None:
         self.end = found.stop
         self.bytes += found.stop - found.start
-        if accepted is None:
-            self.damaged += 1
-        else:
-            self.accepted.append(accepted)
-            self.events += len(accepted.events)
+        self.accepted.append(accepted)
+        self.events += len(accepted.events)
+
+    def take_damaged(self, found: Found) -> None:
+        known = None if found.head is None else salvaged(found.head, found.body)
+        self.take(found, known or Accepted())
+        self.damaged += 1
+        self.unknown += known is None
 
 
 class LaneReader:
@@ -185,7 +190,9 @@ class LaneReader:
             if batch.end is not None:
                 end = SpoolPosition(lane=self._lane.name, segment=number, offset=batch.end)
                 advance = SpoolAdvance(start=after, end=end)
-                return SpooledBatch(accepted=batch.accepted, advance=advance, damaged=batch.damaged)
+                return SpooledBatch(
+                    accepted=batch.accepted, advance=advance, damaged=batch.damaged, unknown=batch.unknown
+                )
         return None
 
     def _is_from_elsewhere(self, after: SpoolPosition, numbers: list[int]) -> bool:
@@ -213,12 +220,14 @@ class LaneReader:
             if not batch.has_room_for(found):
                 return
             accepted = None
-            if found.head is not None:
+            if found.head is not None and found.is_whole:
                 with contextlib.suppress(ValueError):
                     accepted = decode(found.head, found.body)
-            if accepted is None:
+            if accepted is not None:
+                batch.take(found, accepted)
+            else:
                 self._damaged.keep(self._lane.name, number, found, window)
-            batch.take(found, accepted)
+                batch.take_damaged(found)
 
     def _open_segment(self, number: int) -> int:
         if self._fd is not None and self._fd_segment == number:

@@ -3,9 +3,9 @@
 A segment begins with a head; records follow without gaps. Integers are little-endian.
 
 * Segment head: magic, version, number and good length of the segment before (0, 0: not known), CRC-32 of these.
-* Record head: the lane's mark, length of the meta part, length of the body (meta and payloads), CRC-32 of the body,
+* Record head: the lane's mark, length and CRC-32 of the meta part, length and CRC-32 of the body (meta and payloads),
   time of acceptance in microseconds since 1970, CRC-32 of the head. With its own checksum, a head whose body is damaged
-  still tells where the next record begins.
+  still tells where the next record begins; and where only payloads are damaged, the meta part tells whose they were.
 * Body: the meta part as JSON, then the payloads as they were sent, one after the other. Nothing in them is read here.
 
 The mark is derived from the lane's name, which is random and never told to anyone: a payload cannot hold bytes that
@@ -28,14 +28,14 @@ from rustrak_core.accepted import Accepted, AcceptedEvent, Count, EventKind, Out
 from rustrak_core.project import ProjectId
 from rustrak_core.times import from_micros, to_micros
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SEGMENT_MAGIC = b"RTSPOOL\n"
 MICROS_PER_DAY = 86_400_000_000
 _BY_STDLIB = b" "
 _SHED = "shed"
 
 _SEGMENT = struct.Struct("<8sIQQ")
-_RECORD = struct.Struct("<8sIIIq")
+_RECORD = struct.Struct("<8sIIIIq")
 _CRC = struct.Struct("<I")
 SEGMENT_HEAD_BYTES = _SEGMENT.size + _CRC.size
 RECORD_HEAD_BYTES = _RECORD.size + _CRC.size
@@ -82,6 +82,7 @@ class RecordHead:
     """The head of a record; lengths are in bytes, *meta_length* being part of *body_length*."""
 
     meta_length: int
+    meta_crc: int
     body_length: int
     body_crc: int
     at_micros: int
@@ -109,13 +110,14 @@ def lane_mark(lane: str) -> bytes:
 def encode(accepted: Accepted, *, mark: bytes, at_micros: int) -> EncodedRecord:
     """Return *accepted* as a record. Payloads are neither copied nor looked at, but for their checksum."""
     meta = _dumps([[_event_row(event) for event in accepted.events], [_count_row(count) for count in accepted.counts]])
-    crc, length = zlib.crc32(meta), len(meta)
+    meta_crc = crc = zlib.crc32(meta)
+    length = len(meta)
     pieces = [b"", meta]
     for event in accepted.events:
         crc = zlib.crc32(event.payload, crc)
         length += len(event.payload)
         pieces.append(event.payload)
-    head = _RECORD.pack(mark, len(meta), length, crc, at_micros)
+    head = _RECORD.pack(mark, len(meta), meta_crc, length, crc, at_micros)
     pieces[0] = head + _CRC.pack(zlib.crc32(head))
     return EncodedRecord(pieces, RECORD_HEAD_BYTES + length, len(accepted.events))
 
@@ -126,10 +128,16 @@ def parse_head(data: Buffer, *, mark: bytes) -> RecordHead | None:
         return None
     if _CRC.unpack_from(data, _RECORD.size)[0] != zlib.crc32(data[: _RECORD.size]):
         return None
-    _, meta_length, body_length, body_crc, at_micros = _RECORD.unpack_from(data)
+    _, meta_length, meta_crc, body_length, body_crc, at_micros = _RECORD.unpack_from(data)
     if meta_length > body_length:
         return None
-    return RecordHead(meta_length=meta_length, body_length=body_length, body_crc=body_crc, at_micros=at_micros)
+    return RecordHead(
+        meta_length=meta_length,
+        meta_crc=meta_crc,
+        body_length=body_length,
+        body_crc=body_crc,
+        at_micros=at_micros,
+    )
 
 
 def decode(head: RecordHead, body: Buffer) -> Accepted:
@@ -166,6 +174,19 @@ def event_days(meta: Buffer) -> list[tuple[int, date]]:
             return []
         return [(row[0], date.fromordinal(_EPOCH_ORDINAL + row[2] // MICROS_PER_DAY)) for row in rows]
     except (TypeError, IndexError, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a record's meta part ({type(error).__name__})") from error
+
+
+def counts_in(meta: Buffer) -> list[Count]:
+    """Return the counts in a record, from its meta part alone.
+
+    Raises:
+        ValueError: it is not a meta part.
+    """
+    try:
+        _, rows = _loads(bytes(meta))
+        return [_count(row) for row in rows]
+    except (TypeError, IndexError, OverflowError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record's meta part ({type(error).__name__})") from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from rustrak_storage.spool.record import RECORD_HEAD_BYTES, RecordHead, parse_head
+from rustrak_storage.spool.salvage import mended_head
 
 _CHUNK = 1024 * 1024
 _EMPTY = memoryview(b"")
@@ -18,14 +19,16 @@ class Found:
 
     Attributes:
         start, stop: Offsets in the segment, in bytes.
-        head: None where the stretch is damaged.
+        head: None where there is none that can be believed.
         body: Empty where bodies were not asked for.
+        is_whole: The head is there, and the body has its checksum, or was not asked for.
     """
 
     start: int
     stop: int
     head: RecordHead | None = None
     body: memoryview = _EMPTY
+    is_whole: bool = False
 
 
 class Window:
@@ -51,10 +54,11 @@ def scan(window: Window, mark: bytes, offset: int, *, bodies: bool = True) -> It
     """Yield what lies between *offset* and the end of *window*; a torn end is left out.
 
     Torn is a last record that is cut short, and zeros, which a power cut leaves where data had not arrived. Neither was
-    ever acknowledged.
+    ever acknowledged. A head of which one bit has flipped is read as it was: the body has a checksum of its own.
     """
     while offset + RECORD_HEAD_BYTES <= window.end:
-        head = parse_head(window.get(offset, RECORD_HEAD_BYTES), mark=mark)
+        start = window.get(offset, RECORD_HEAD_BYTES)
+        head = parse_head(start, mark=mark) or mended_head(start, mark=mark)
         if head is None:
             stop = _next_record(window, mark, offset + 1)
             if stop < window.end or not _is_blank(window, offset):
@@ -64,8 +68,7 @@ def scan(window: Window, mark: bytes, offset: int, *, bodies: bool = True) -> It
             if stop > window.end:
                 return
             body = window.get(offset + RECORD_HEAD_BYTES, head.body_length) if bodies else _EMPTY
-            good = not bodies or zlib.crc32(body) == head.body_crc
-            yield Found(offset, stop, head, body) if good else Found(offset, stop)
+            yield Found(offset, stop, head, body, is_whole=not bodies or zlib.crc32(body) == head.body_crc)
         offset = stop
 
 

@@ -12,8 +12,10 @@ from rustrak_core.accepted import SpoolPosition
 from rustrak_core.errors import SpoolUnavailableError
 from rustrak_core.ports import SpoolStats
 from rustrak_core.times import from_micros
+from rustrak_storage.spool.damaged import DamagedFolder
 from rustrak_storage.spool.lane import Lane, lane_names
 from rustrak_storage.spool.record import RECORD_HEAD_BYTES, SEGMENT_HEAD_BYTES, RecordHead, event_days
+from rustrak_storage.spool.salvage import mended_meta
 from rustrak_storage.spool.scan import Window, scan
 
 _READ_AHEAD = 1024
@@ -42,7 +44,12 @@ class Survey:
                     head = next((head for head, _ in _records(lane, number, start, end)), None)
                     if head is not None and (oldest is None or head.at_micros < oldest):
                         oldest = head.at_micros
-        return SpoolStats(size_bytes=size, segments=segments, oldest_at=None if oldest is None else from_micros(oldest))
+        return SpoolStats(
+            size_bytes=size,
+            segments=segments,
+            oldest_at=None if oldest is None else from_micros(oldest),
+            damaged=DamagedFolder(self._directory).pieces(),
+        )
 
     def queued(self, project_id: int, positions: Sequence[SpoolPosition]) -> dict[date, int]:
         """Return how many events of a project wait behind *positions*, by day of receipt."""
@@ -87,7 +94,7 @@ class Survey:
         queue: Queue = Counter()
         for head, meta in _records(lane, number, start, end):
             try:
-                queue.update(event_days(meta[: head.meta_length]))
+                queue.update(event_days(mended_meta(head, meta)))
             except ValueError:  # the reader will set it aside
                 continue
         if sealed and len(self._sealed) < _CACHED_SEGMENTS:

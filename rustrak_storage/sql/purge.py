@@ -37,14 +37,19 @@ def purge(connection: Connection, limit: int) -> int:
 
 
 def _project(connection: Connection, project_id: int, limit: int) -> int:
-    """Remove up to *limit* rows of a project; fewer if no more are there. Its own row stays: slug and key stay used."""
+    """Remove up to *limit* rows of a project; fewer if no more are there.
+
+    Its own row stays, so that slug and key stay used, and so do its counters: events that were queued when it was
+    deleted are counted whenever they come, and what was received stays accounted for.
+    """
     _lock(connection, project_id)
     left = limit
     while left > 0:
         number = connection.execute(select(_ISSUE.c.id).where(_ISSUE.c.project_id == project_id).limit(1)).scalar()
         if number is None:
             for table in _OF_PROJECT:
-                left -= _rows(connection, table, table.c.project_id == project_id, left)
+                if table is not schema.counter:
+                    left -= _rows(connection, table, table.c.project_id == project_id, left)
             break
         left -= _issue(connection, number, left, locked=True)
     return limit - left

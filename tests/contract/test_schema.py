@@ -108,8 +108,8 @@ def test_many_processes_migrate_once(blank_url: str) -> None:
     engine.dispose()
 
 
-def test_purging_leaves_only_the_project(blank_url: str) -> None:
-    """Of a deleted project no row is left but its own, which keeps slug and key used."""
+def test_purging_leaves_the_project_and_its_counters(blank_url: str) -> None:
+    """Of a deleted project no row is left but its own, which keeps slug and key used, and what was counted."""
     store = open_store(blank_url)
     project = store.create_project("x", sentry_key=str(uuid.uuid4()), now=testing.NOW)
     store.record([testing.digested(project, 1, environment="prod", tags=(("a", "b"),))])
@@ -125,7 +125,7 @@ def test_purging_leaves_only_the_project(blank_url: str) -> None:
             for table in schema.metadata.sorted_tables
             if (count := connection.execute(select(func.count()).select_from(table)).scalar())
         }
-    assert left == {"rustrak_project": 1, "rustrak_state": 2}
+    assert left == {"rustrak_counter": 1, "rustrak_project": 1, "rustrak_state": 2}
     engine.dispose()
 
 

@@ -51,7 +51,7 @@ def value(figures: Figures, name: str, **labels: str) -> float:
 
 class Spool(FakeSpool):
     def stats(self) -> SpoolStats:
-        return SpoolStats(size_bytes=12_345, segments=2, oldest_at=NOW - timedelta(seconds=90))
+        return SpoolStats(size_bytes=12_345, segments=2, oldest_at=NOW - timedelta(seconds=90), damaged=3)
 
 
 @pytest.fixture
@@ -112,6 +112,7 @@ def test_all_of_it(sources: Sources) -> None:
     assert value(found, "rustrak_spool_files") == 2
     assert value(found, "rustrak_spool_events") == 2
     assert value(found, "rustrak_spool_oldest_age_seconds") == 90
+    assert value(found, "rustrak_spool_damaged_files") == 3
     assert value(found, "rustrak_quarantine_events") == 2
     assert value(found, "rustrak_quarantine_dropped_total") == 1
     assert value(found, "rustrak_process_up", process="http-0") == 1

@@ -15,7 +15,7 @@ import pytest
 from rustrak_core.errors import OverloadError, RustrakError, SpoolUnavailableError
 from rustrak_core.project import ProjectId
 from rustrak_storage.spool import DirectorySpool, DirectorySpoolReader, files
-from rustrak_storage.spool.record import SEGMENT_HEAD_BYTES, lane_mark
+from rustrak_storage.spool.record import RECORD_HEAD_BYTES, SEGMENT_HEAD_BYTES, lane_mark
 from tests.spool.helpers import FREE_BYTES, ManualClock, accepted, bringing, count, drain, numbers, segments
 
 
@@ -74,7 +74,7 @@ def test_zeros_at_the_end(directory: Path) -> None:
 
 
 def test_a_flipped_bit_anywhere(directory: Path) -> None:
-    """One flipped bit costs one record, which is set aside; the rest is read."""
+    """One flipped bit costs one record, which is set aside, or nothing, where it is in a head; the rest is read."""
     segment = filled(directory, 3, size=20)
     data = segment.read_bytes()
     size = (len(data) - SEGMENT_HEAD_BYTES) // 3
@@ -82,7 +82,8 @@ def test_a_flipped_bit_anywhere(directory: Path) -> None:
         changed = bytearray(data)
         changed[at] ^= 1 << at % 8
         segment.write_bytes(changed)
-        hit = (at - SEGMENT_HEAD_BYTES) // size if at >= SEGMENT_HEAD_BYTES else None
+        record, offset = divmod(at - SEGMENT_HEAD_BYTES, size)
+        hit = record if record >= 0 and offset >= RECORD_HEAD_BYTES else None
         expected = [number for number in range(3) if number != hit]
         assert read_all(directory) == (expected, 0 if hit is None else 1), at
 
@@ -97,6 +98,9 @@ def test_damaged_records_are_kept_aside(directory: Path) -> None:
     (copy,) = (directory / "damaged").iterdir()
     assert bytes(data).endswith(copy.read_bytes())
     assert copy.stat().st_mode & 0o777 == 0o600
+    spool = DirectorySpool(directory, min_free_bytes=FREE_BYTES)
+    assert spool.stats().damaged == 1
+    spool.close()
 
 
 def test_noise(directory: Path) -> None:
@@ -116,7 +120,7 @@ def test_noise(directory: Path) -> None:
 
 
 def test_a_payload_cannot_pass_for_a_record(directory: Path) -> None:
-    """A record that a payload imitates is not found behind a damaged one, for the lane's mark is secret."""
+    """A record that a payload imitates is not found behind a damaged head, for the lane's mark is secret."""
     segment = filled(directory, 1)
     imitated = segment.read_bytes()[SEGMENT_HEAD_BYTES:].replace(lane_mark(segment.parent.name), lane_mark("0" * 32))
     spool = DirectorySpool(directory, min_free_bytes=FREE_BYTES)
@@ -129,7 +133,7 @@ def test_a_payload_cannot_pass_for_a_record(directory: Path) -> None:
     spool.close()
     last = segments(directory)[-1]
     data = bytearray(last.read_bytes())
-    data[SEGMENT_HEAD_BYTES + 10] ^= 1
+    data[SEGMENT_HEAD_BYTES + 10] ^= 3
     last.write_bytes(data)
     assert read_all(directory) == ([0, 6], 1)
 

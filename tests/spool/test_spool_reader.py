@@ -216,12 +216,12 @@ def test_closed(reader: DirectorySpoolReader) -> None:
 
 def test_a_newer_format_is_left_alone(spool: DirectorySpool, reader: DirectorySpoolReader, directory: Path) -> None:
     """Segments of a newer version are not skipped as damaged; the text says what to do."""
-    from rustrak_storage.spool.record import SegmentHead
+    from rustrak_storage.spool.record import FORMAT_VERSION, SegmentHead
 
     spool.accept(accepted(1))
     (segment,) = segments(directory)
     with segment.open("r+b") as file:
-        file.write(SegmentHead(version=2).pack())
+        file.write(SegmentHead(version=FORMAT_VERSION + 1).pack())
     with pytest.raises(SpoolUnavailableError, match="newer Rustrak"):
         drain(reader)
 

@@ -84,7 +84,7 @@ def test_no_part_of_a_record_is_a_head(request: Accepted, data: st.DataObject) -
 @given(st.binary(max_size=200), st.integers(0, 300))
 def test_decoding_any_bytes_raises_only_value_errors(body: bytes, meta_length: int) -> None:
     """A body that passes its checksum and is none of ours is an error of one kind."""
-    head = RecordHead(meta_length=meta_length, body_length=len(body), body_crc=0, at_micros=0)
+    head = RecordHead(meta_length=meta_length, meta_crc=0, body_length=len(body), body_crc=0, at_micros=0)
     try:
         decode(head, body)
     except ValueError:
@@ -107,7 +107,7 @@ def test_decoding_any_bytes_raises_only_value_errors(body: bytes, meta_length: i
 def test_a_wrong_meta_part_is_a_value_error(meta: str) -> None:
     """Valid JSON of the wrong shape is refused."""
     body = meta.encode()
-    head = RecordHead(meta_length=len(body), body_length=len(body), body_crc=0, at_micros=0)
+    head = RecordHead(meta_length=len(body), meta_crc=0, body_length=len(body), body_crc=0, at_micros=0)
     with pytest.raises(ValueError):
         decode(head, body)
 
