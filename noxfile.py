@@ -15,7 +15,7 @@ nox.options.error_on_missing_interpreters = False
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = ("rustrak_core", "rustrak_storage", "rustrak_http")
 PROJECT = ".[postgres,mariadb,fast,report]"
-FAULTS = ("-rA", "tests/faults", "tests/spool", "tests/serve/test_poison.py")
+FAULTS = ("-n", "2", "-v", "-rA", "--show-capture=stdout", "tests/faults", "tests/spool", "tests/serve/test_poison.py")
 QUICK = ("-n", "auto", "-m", "not slow and not e2e")
 
 
@@ -94,7 +94,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kill, cut, fill, flood and break, in long rounds; nothing acknowledged may be lost or counted twice."""
+    """Kill, cut, fill, flood and break, in ten minutes; nothing acknowledged may be lost or counted twice."""
     session.install("-e", PROJECT, *groups("test"))
     session.run("pytest", *(session.posargs or FAULTS))
 

@@ -1,76 +1,24 @@
 """Empty databases for the contract: one server database a process of pytest, emptied for each test."""
 
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, Engine, create_engine, insert, inspect, make_url, text
-from sqlalchemy import exc as sa
+from sqlalchemy import URL, Engine, create_engine, insert, inspect
 
 from rustrak_storage.factory import open_store
 from rustrak_storage.sql import schema
-
-SERVERS = {
-    "postgres": ("RUSTRAK_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
-    "mariadb": ("RUSTRAK_TEST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/test"),
-}
-
-
-def server_url(name: str) -> URL:
-    """Return where the tests' database server is; skip, or fail where servers are required, if it does not answer."""
-    variable, default = SERVERS[name]
-    given = os.environ.get(variable)
-    url = make_url(given or default)
-    url = url.set(drivername=make_url(default).drivername)
-    engine = create_engine(url, connect_args={"connect_timeout": 3})
-    try:
-        engine.connect().close()
-    except (sa.SQLAlchemyError, ModuleNotFoundError) as error:
-        reason = f"no {name} server at {url.host}:{url.port} ({type(error).__name__}); set {variable} to one"
-        if os.environ.get("RUSTRAK_REQUIRE_SERVERS") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    finally:
-        engine.dispose()
-    return url
+from tests.databases import new_database, run, text_of
 
 
 @pytest.fixture(scope="session")
 def create_database() -> Iterator[Callable[[str], URL]]:
-    """Create databases on a server, and drop them in the end."""
-    made: list[tuple[URL, str]] = []
-
-    def create(server: str) -> URL:
-        url = server_url(server)
-        name = f"rustrak_test_{uuid.uuid4().hex[:12]}"
-        run(url, f"CREATE DATABASE {name}")
-        made.append((url, name))
-        return url.set(database=name)
-
-    yield create
-    with ExitStack() as stack:  # each is dropped, whatever became of the one before
-        for url, name in made:
-            force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
-            stack.callback(run, url, f"DROP DATABASE IF EXISTS {name}{force}")
-
-
-def run(url: URL, *statements: str) -> None:
-    """Run statements that no transaction takes."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
-
-
-def text_of(url: URL) -> str:
-    """Return a URL whole, its password with it."""
-    return url.render_as_string(hide_password=False)
+    """Create databases on a server, and drop them in the end, whatever became of the one before."""
+    with ExitStack() as stack:
+        yield lambda server: stack.enter_context(new_database(server))
 
 
 @pytest.fixture(scope="session")

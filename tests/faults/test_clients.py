@@ -111,20 +111,23 @@ def test_slow_loris(tmp_path: Path, where: str) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize("where", ["header", "body"])
 def test_slow_loris_on_every_connection(tmp_path: Path, where: str) -> None:
-    """With all connections taken by such requests, the slowest of them are closed within a minute."""
+    """With all connections taken by such requests, and more waiting, others are served within seconds all the same."""
     with Served(tmp_path, "--connections", "50") as served:
         first = b"POST / HTTP/1.1\r\nX-A: " if where == "header" else head(served, 100_000) + b"{"
         with connections(served, 200, first) as socks, dribbling(socks):
             begun = time.monotonic()
 
+            ids: list[UUID] = []
+
             def answered() -> bool:
                 with contextlib.suppress(OSError):
-                    return bool(send_some(served, 1))
-                return False
+                    ids.extend(send_some(served, 1))
+                return bool(ids)
 
-            served.wait_for(answered, "answer", within_s=180)
-            print(f"200 slow requests on 100 connections: others waited {time.monotonic() - begun:.1f} s")
-            assert not faults_in(served)
+            served.wait_for(answered, "answer", within_s=60)
+            print(f"200 slow requests on 50 connections: others waited {time.monotonic() - begun:.1f} s")
+            hold(served, ids)
+        assert served.stop() == 0
 
 
 @pytest.mark.slow

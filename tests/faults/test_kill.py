@@ -32,8 +32,15 @@ def kill(served: Served, whom: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounds", [4, pytest.param(50, marks=pytest.mark.faults)])
-def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path, rounds: int) -> None:
+@pytest.mark.parametrize(
+    ("rounds", "server"),
+    [
+        (4, "waitress"),
+        pytest.param(50, "waitress", marks=pytest.mark.faults),
+        pytest.param(14, "granian", marks=pytest.mark.faults),
+    ],
+)
+def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path, rounds: int, server: str) -> None:
     """Parent, HTTP processes and digest workers are killed together, alone, again and again within a burst."""
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
@@ -41,14 +48,15 @@ def test_kill_9_of_every_process_loses_and_doubles_nothing(tmp_path: Path, round
     order = [whom for _ in range(rounds) for whom in chance.sample(WHOM, len(WHOM))][:rounds]
     port = free_port()
     ids = new_ids(EVENTS_PER_ROUND * (rounds + 1))
-    first = served = Served(tmp_path, port=port)
+    how = ("--server", server)
+    first = served = Served(tmp_path, *how, port=port)
     try:
         with Burst(ids, served.envelope_path, port) as burst:
             for number, whom in enumerate(order):
                 burst.wait_for(number * EVENTS_PER_ROUND + chance.randrange(1, EVENTS_PER_ROUND))
                 kill(served, whom)
                 if whom in {"all", "parent"}:
-                    served = Served(tmp_path, port=port, like=first)
+                    served = Served(tmp_path, *how, port=port, like=first)
             burst.finish(within_s=300)
             assert burst.refused == []
             assert burst.acknowledged == set(ids)

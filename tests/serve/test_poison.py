@@ -125,5 +125,7 @@ def test_slow_events_are_no_poison(tmp_path: Path) -> None:
         for event_id in new_ids(20):
             assert served.send(event_id, message="slow") == 200
         served.wait_for_events(20, within_s=60)
+        numbers = day(served)
+        assert (numbers["stored"], numbers["received"]) == (20, 20)
         assert served.stop() == 0
     assert served.stderr.read_text() == ""
