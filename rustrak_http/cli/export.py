@@ -1,5 +1,7 @@
 """``rustrak export``: events as a dataset, for SQL, notebooks and reports."""
 
+import functools
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rustrak_http.cli.command import examples
-from rustrak_http.cli.options import Place, json_option, open_tracker, option, project_named, with_place
+from rustrak_http.cli.options import Integer, Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_json
 from rustrak_http.cli.progress import progress_bar
 from rustrak_http.cli.rows import day_option
@@ -30,6 +32,7 @@ _DAY = timedelta(days=1)
 @click.argument("dest", metavar="DEST", type=click.Path(path_type=Path))
 @day_option("--since", "First day of events, in UTC; all by default.")
 @day_option("--until", "Last day.")
+@option("--processes", type=Integer(1), default=lambda: os.cpu_count() or 1, metavar="N", help="How many read at once.")
 @option("--project", "chosen", multiple=True, metavar="PROJECT", help="Only this one; may be given again.")
 @with_place
 @json_option
@@ -38,6 +41,7 @@ def export(
     *,
     since: datetime | None,
     until: datetime | None,
+    processes: int,
     chosen: Sequence[str],
     place: Place,
     as_json: bool,
@@ -50,12 +54,19 @@ def export(
     import attrs
 
     from rustrak_storage.duck import export as export_to
+    from rustrak_storage.factory import open_store
 
     with open_tracker(place) as tracker:
         selection = _selection(tracker, since, until, chosen)
         with progress_bar("events", tracker.store.last_event_number()) as advance:
             done = export_to(
-                tracker.store, dest.absolute(), now=datetime.now(UTC), selection=selection, progress=advance
+                tracker.store,
+                dest.absolute(),
+                now=datetime.now(UTC),
+                selection=selection,
+                progress=advance,
+                reopen=functools.partial(open_store, place.database_url),
+                processes=processes,
             )
     if as_json:
         print_json(attrs.asdict(done))

@@ -1,6 +1,6 @@
 """From a store to a dataset, as much as is new each time, while the store is in use."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -9,25 +9,21 @@ from typing import Any
 import attrs
 
 from rustrak_core.errors import UnknownProjectError
-from rustrak_core.page import LIMIT_MAX, IssueQuery, IssueSort, ListQuery, walk
-from rustrak_core.ports import NumberedEvent, Selection, Store
+from rustrak_core.page import LIMIT_MAX, IssueQuery, IssueSort, walk
+from rustrak_core.ports import Selection, Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.times import to_micros
 from rustrak_storage.duck.about import About, is_file
 from rustrak_storage.duck.errors import DatasetError, reading
 from rustrak_storage.duck.file import File
 from rustrak_storage.duck.folder import Folder
+from rustrak_storage.duck.gather import PAGE, WORTH, Gatherer, Progress, Reopen, all_projects, gather_apart
 from rustrak_storage.duck.reconcile import differences
-from rustrak_storage.duck.rows import event_row, issue_row, project_row
+from rustrak_storage.duck.rows import issue_row, project_row
 from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS
 from rustrak_storage.duck.sources import rows_of
 from rustrak_storage.duck.stage import Stage
 from rustrak_storage.duck.target import GONE, MOVED, Target
-
-Progress = Callable[[int], None]
-"""Called with how many event numbers further it is; their sum is the highest that an event has."""
-
-_PAGE = 2000
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +48,14 @@ class Exported:
 
 
 def export(
-    store: Store, path: Path, *, now: datetime, selection: Selection | None = None, progress: Progress | None = None
+    store: Store,
+    path: Path,
+    *,
+    now: datetime,
+    selection: Selection | None = None,
+    progress: Progress | None = None,
+    reopen: Reopen | None = None,
+    processes: int = 1,
 ) -> Exported:
     """Bring the dataset at *path* to what *store* has at *now*; make one where there is none.
 
@@ -65,6 +68,8 @@ def export(
         now: The present.
         selection: Which events; those that were chosen before by default, all for a new dataset.
         progress: Told how far it is.
+        reopen: Opens the store again in other processes, so that *processes* of them read it where that is worth it;
+            they are spawned, so that a script which exports so must be one that can be imported.
 
     Raises:
         DatasetError: *path* is something else or cannot be written; the dataset is that of another store, or of another
@@ -74,7 +79,7 @@ def export(
     with closing(File(path) if is_file(path) else Folder(path)) as target:
         one = _Export(store, target, selection)
         with closing(one):
-            return one.run(now, progress or (lambda _steps: None))
+            return one.run(now, progress or (lambda _steps: None), reopen, processes)
 
 
 class _Export:
@@ -82,48 +87,35 @@ class _Export:
         self._store = store
         self._target = target
         self._selection = _chosen(target, selection)
-        self._projects = {project.id: project for project in _projects(store)}
-        _check_source(target, self._projects.values())
+        _check_source(target, all_projects(store))
         self._stage = Stage(target.work, target.connection)
+        self._gatherer = Gatherer(store, self._selection, self._stage)
 
     def close(self) -> None:
         self._stage.close()
 
-    def run(self, now: datetime, progress: Progress) -> Exported:
+    def run(self, now: datetime, progress: Progress, reopen: Reopen | None, processes: int) -> Exported:
         upto = self._store.last_event_number()
         begin = min(self._target.about.watermark if self._target.about else 0, upto)
         progress(begin)
-        done = begin
-        for page in self._pages(begin, upto):
-            self._take(page)
-            progress(page[-1].number - done)
-            done = page[-1].number
-        self._stage.flush()
+        worth = min(processes, (upto - begin) // WORTH)
+        apart = 0
+        if reopen is None or worth < 2:
+            self._gatherer.read(begin, upto, progress)
+        else:
+            apart = gather_apart(
+                reopen,
+                self._selection,
+                self._target.work,
+                numbers=(begin, upto),
+                processes=worth,
+                progress=progress,
+            )
         moved, gone = self._reconcile(upto)
         issues = self._load_state()
         events = self._target.commit(self._stage, About(exported_at=now, watermark=upto, selection=self._selection))
-        progress(upto - done)
-        return Exported(new=self._stage.events, moved=moved, gone=gone, events=events, issues=issues, watermark=upto)
-
-    def _pages(self, after: int, upto: int) -> Iterator[list[NumberedEvent]]:
-        while page := self._store.export(self._selection, after=after, upto=upto, limit=_PAGE):
-            yield list(page)
-            after = page[-1].number
-
-    def _take(self, events: Iterable[NumberedEvent]) -> None:
-        self._stage.add(
-            event_row(number, event, slug)
-            for number, event in events
-            if (slug := self._slug(event.summary.project_id)) is not None
-        )
-
-    def _slug(self, project_id: ProjectId) -> str | None:
-        """Return the slug of a project; None where it was deleted meanwhile."""
-        if project_id not in self._projects:  # created since
-            with suppress(UnknownProjectError):
-                self._projects[project_id] = self._store.project(project_id)
-        project = self._projects.get(project_id)
-        return None if project is None else project.slug
+        new = self._stage.events + apart
+        return Exported(new=new, moved=moved, gone=gone, events=events, issues=issues, watermark=upto)
 
     def _reconcile(self, upto: int) -> tuple[int, int]:
         """Have the tables ``moved`` and ``gone``, and stage what came late; return how many are moved and gone."""
@@ -132,8 +124,8 @@ class _Export:
         with reading(str(self._target.path)):
             found = differences(self._target.connection, numbers, self._store, self._selection, upto=upto)
         missing = sorted(found.missing)
-        for start in range(0, len(missing), _PAGE):
-            self._take(self._store.export_events(missing[start : start + _PAGE]))
+        for start in range(0, len(missing), PAGE):
+            self._gatherer.take(self._store.export_events(missing[start : start + PAGE]))
         self._stage.flush()
         self._stage.load(MOVED, found.moved_rows())
         self._stage.load(GONE, found.gone_rows())
@@ -141,7 +133,7 @@ class _Export:
 
     def _load_state(self) -> int:
         """Have the tables ``new_issues`` and ``new_projects``; return how many issues there are."""
-        projects = [project for project in _projects(self._store) if self._is_wanted(project.id)]
+        projects = [project for project in all_projects(self._store) if self._is_wanted(project.id)]
         rows = [row for project in projects for row in self._issues(project)]
         self._stage.load(attrs.evolve(ISSUES, name="new_issues"), rows)
         self._stage.load(attrs.evolve(PROJECTS, name="new_projects"), map(project_row, projects))
@@ -156,10 +148,6 @@ class _Export:
     def _is_wanted(self, project_id: ProjectId) -> bool:
         wanted = self._selection.project_ids
         return wanted is None or project_id in wanted
-
-
-def _projects(store: Store) -> list[Project]:
-    return list(walk(lambda after: store.projects(ListQuery(limit=LIMIT_MAX, after=after))))
 
 
 def _chosen(target: Target, selection: Selection | None) -> Selection:

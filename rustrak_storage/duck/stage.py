@@ -13,6 +13,9 @@ from rustrak_storage.duck.schema import EVENTS, Column, Table, columns_sql
 
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 PARTED = f"{PARQUET}, PARTITION_BY (day, project_id), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
+APART = "apart-"
+"""How folders begin in which other processes have stages of theirs."""
+
 _LINES = 10_000
 _LINES_BYTES = 64 * 1024 * 1024
 _LINE_BYTES = 64 * 1024 * 1024
@@ -64,12 +67,15 @@ class Stage:
         with writing(f"a file in {self.folder}"), self._connection.cursor() as cursor:
             with lines.open("wb") as file:
                 file.writelines(rows)
+            cursor.execute("SET enable_progress_bar = false")  # DuckDB takes a spawned process for a notebook
             cursor.execute(f"COPY ({_select(EVENTS, lines)}) TO {quoted(self.folder / 'events')} ({PARTED})")
             lines.unlink()
 
     def files(self) -> list[Path]:
-        """Return the files of events, in no order."""
-        return sorted((self.folder / "events").glob("*/*/*.parquet"))
+        """Return the files of events, those of other processes among them, by day and project."""
+        own = self.folder.glob("events/*/*/*.parquet")
+        apart = self.folder.glob(f"{APART}*/events/*/*/*.parquet")
+        return sorted((*own, *apart), key=lambda file: file.parts[-3:])
 
     def load(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Make *rows* a table of the connection, of that name and these columns."""

@@ -1,8 +1,10 @@
 """How quick datasets are: exported from a SQLite store, and asked every stock question."""
 
+import os
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -24,7 +26,7 @@ FORMS = {"DuckDB file": "errors.duckdb", "Parquet folder": "errors"}
 
 @click.command("dataset")
 @click.option("--events", default=1_000_000, show_default=True, help="Events behind the questions.")
-@click.option("--stored", default=20_000, show_default=True, help="Events in the store that is exported.")
+@click.option("--stored", default=60_000, show_default=True, help="Events in the store that is exported.")
 @click.option("--runs", default=3, show_default=True, help="How often each question is asked; the best counts.")
 def main(events: int, stored: int, runs: int) -> None:
     """Measure exporting, and the stock questions over 30 days and over all events."""
@@ -54,20 +56,22 @@ def fill_store(store: Store, count: int) -> None:
 
 
 def _exports(place: Path, stored: int) -> Table:
-    store = open_store(f"sqlite:///{place}/rustrak.db")
+    url = f"sqlite:///{place}/rustrak.db"
+    store = open_store(url)
     fill_store(store, stored)
     rows = []
     for form, name in FORMS.items():
-        wall, processor = time.perf_counter(), time.process_time()
-        done = export(store, place / "exports" / name, now=_NOW)
-        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        rates = []
+        for processes in (1, os.cpu_count() or 1):
+            dest = place / f"exports-{processes}" / name
+            begun = time.perf_counter()
+            done = export(store, dest, now=_NOW, reopen=partial(open_store, url), processes=processes)
+            rates.append(f"{done.new / (time.perf_counter() - begun):,.0f}/s")
         again = time.perf_counter()
-        export(store, place / "exports" / name, now=_NOW)
-        again = time.perf_counter() - again
-        micros = processor / done.new * 1e6
-        rows.append([form, f"{done.new / wall:,.0f}/s", f"{micros:.0f} us", f"{again * 1000:.0f} ms"])
+        export(store, place / "exports-1" / name, now=_NOW)
+        rows.append([form, *rates, f"{(time.perf_counter() - again) * 1000:.0f} ms"])
     store.close()
-    head = ["", "events exported", "processor time, an event", "again, with nothing new"]
+    head = ["", "by one process", "by one a core", "again, with nothing new"]
     return Table(title=f"Export of {stored:,} events", note="From SQLite.", head=head, rows=rows)
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ import pytest
 
 from rustrak_core.accepted import AcceptedEvent, EventKind
 from rustrak_core.digest import digest
+from rustrak_core.errors import StoreUnavailableError
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import Place, Refiling, Selection, Store
 from rustrak_core.project import Project
@@ -288,6 +290,33 @@ def test_a_store_that_was_put_back(store: Store, project: Project, dest: Path, t
     assert export(store, dest, now=EXPORTED).gone == 10
     agrees(store, dest)
     store.close()
+
+
+def test_several_processes_read(
+    store: Store, project: Project, dest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share the events, and one that fails is told as such and changes nothing."""
+    monkeypatch.setattr("rustrak_storage.duck.exporting.WORTH", 10)
+    send(store, project, *range(30))
+    reopen = partial(open_store, f"sqlite:///{tmp_path}/rustrak.db")
+    steps: list[int] = []
+    done = export(store, dest, now=EXPORTED, reopen=reopen, processes=2, progress=steps.append)
+    assert (done.new, done.events, sum(steps)) == (30, 30, store.last_event_number())
+    agrees(store, dest)
+    send(store, project, *range(30, 60))
+    for wrong, error in (
+        (partial(open_store, "sqlite:////nowhere/rustrak.db"), StoreUnavailableError),
+        (ended, DatasetError),
+    ):
+        with pytest.raises(error):
+            export(store, dest, now=EXPORTED, reopen=wrong, processes=3)
+        assert set(filed(dest)) == set(range(30))
+    assert export(store, dest, now=EXPORTED, reopen=reopen, processes=3).new == 30
+    agrees(store, dest)
+
+
+def ended() -> Store:
+    os._exit(9)
 
 
 def test_another_store_is_refused(store: Store, project: Project, dest: Path) -> None:
