@@ -23,12 +23,13 @@ from rustrak_storage.testing.grouping import GroupingStoreContract
 from rustrak_storage.testing.history import HistoryStoreContract
 from rustrak_storage.testing.issues import IssueListContract, IssueStoreContract
 from rustrak_storage.testing.maintenance import MaintenanceContract
-from rustrak_storage.testing.merges import MergeContract, UnmergeContract
+from rustrak_storage.testing.merges import MergeContract
 from rustrak_storage.testing.projects import ProjectStoreContract
 from rustrak_storage.testing.races import RaceContract, SharedStoreContract
 from rustrak_storage.testing.record import RecordContract
 from rustrak_storage.testing.similar import SimilarContract
 from rustrak_storage.testing.tokens import TokenStoreContract
+from rustrak_storage.testing.unmerges import UnmergeContract
 from rustrak_storage.testing.values import digested
 
 __all__ = [
