@@ -15,7 +15,7 @@ from rustrak_core.errors import RustrakError
 from rustrak_core.project import ProjectId
 from rustrak_storage.spool import DirectorySpool
 from tests.benchmarks.events import event_id_of, event_json, issue_of
-from tests.benchmarks.processes import MemoryWatch, cpu_s
+from tests.benchmarks.processes import MemoryWatch, cpu_s, stored_bytes
 from tests.serve.support import Served
 
 _LANES = 2
@@ -31,6 +31,7 @@ class Drain:
         seconds: From the start of the server until the last event could be read.
         cpu_us: Processor time of the workers, an event.
         pss_bytes: The most memory that all processes were seen to have; None where unknown.
+        stored_bytes_per_event: By how much the database grew.
     """
 
     events: int
@@ -38,6 +39,7 @@ class Drain:
     seconds: float
     cpu_us: float | None
     pss_bytes: int | None
+    stored_bytes_per_event: float
     load_average: float
 
 
@@ -58,6 +60,7 @@ class Backlog:
     def drain(self, data_dir: Path, *options: str) -> Drain:
         """Start a server on a copy, and wait until all is digested."""
         shutil.copytree(self._folder, data_dir)
+        empty = stored_bytes(data_dir)
         begun = time.perf_counter()
         with Served(data_dir, *options, like=self._first) as served, MemoryWatch(served, every_s=0.25) as watch:
             seen: list[tuple[float, int]] = []
@@ -68,8 +71,8 @@ class Backlog:
                 assert time.perf_counter() - begun < 300, f"{count} of {self._events} digested in five minutes"
                 time.sleep(0.02)
             used = cpu_s(served.worker_pids())
+        stored = stored_bytes(data_dir) - empty
         shutil.rmtree(data_dir)
-        peak = watch.peak()
         peak = watch.peak()
         (first_at, first), (last_at, last) = seen[0], seen[-1]
         return Drain(
@@ -78,6 +81,7 @@ class Backlog:
             seconds=last_at - begun,
             cpu_us=None if used is None else used / self._events * 1e6,
             pss_bytes=None if peak is None else peak["total"],
+            stored_bytes_per_event=stored / self._events,
             load_average=os.getloadavg()[0],
         )
 

@@ -150,16 +150,18 @@ def _backlogs(backlogs: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]
             f"{each['seconds']:.1f} s",
             _shown("{:.0f} us", each["cpu_us"]),
             _mib(each["pss_bytes"]),
+            f"{each['stored_bytes_per_event']:,.0f} bytes",
             f"{each['load_average']:.1f}",
         ]
         for each in backlogs
     ]
     note = (
         "Events wait in the spool when the server starts, and nothing else comes. *digested* is from the first batch "
-        "that could be read to the last, *all* from the start of the server, *memory* the most that all processes had. "
+        "that could be read to the last, *all* from the start of the server, *memory* the most that all processes had, "
+        "*stored* by how much the database grew. "
         f"{_medians_of(settings['long_runs'])}."
     )
-    head = ["", "digested", "all", "processor time, an event", "memory", "load average"]
+    head = ["", "digested", "all", "processor time, an event", "memory", "stored, an event", "load average"]
     return Table(title="A backlog", note=note, head=head, rows=rows)
 
 
