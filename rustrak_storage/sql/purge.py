@@ -9,8 +9,9 @@ from rustrak_storage.sql.chunks import chunks
 
 _DOOMED = schema.doomed
 _ISSUE = schema.issue
-# Rows of a project beside its issues, and of an issue beside its events; each by its primary key.
-_OF_PROJECT = (schema.counter, schema.grouping, schema.backfill, schema.newer_key)
+# Rows of a project beside its issues, and of an issue beside its events; each by its primary key. A project's counters
+# stay: what is still queued for it is counted there.
+_OF_PROJECT = (schema.grouping, schema.backfill, schema.newer_key)
 _OF_ISSUE = (
     schema.facet,
     schema.facet_key,
@@ -48,8 +49,7 @@ def _project(connection: Connection, project_id: int, limit: int) -> int:
         number = connection.execute(select(_ISSUE.c.id).where(_ISSUE.c.project_id == project_id).limit(1)).scalar()
         if number is None:
             for table in _OF_PROJECT:
-                if table is not schema.counter:
-                    left -= _rows(connection, table, table.c.project_id == project_id, left)
+                left -= _rows(connection, table, table.c.project_id == project_id, left)
             break
         left -= _issue(connection, number, left, locked=True)
     return limit - left
