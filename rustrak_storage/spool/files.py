@@ -132,12 +132,12 @@ def _told(directory: Path) -> Iterator[None]:
     except OSError as error:
         if directory.is_file():
             message = (
-                f"{directory} is a file, but the spool needs a folder there; move the file, or set RUSTRAK_DATA_DIR"
+                f"{directory} is a file, but the spool needs a folder there; move the file, or set --data-dir (RUSTRAK_DATA_DIR)"
             )
             raise ConfigurationError(message) from error
         raise ConfigurationError(
             f"the spool folder {directory} cannot be used: {error.strerror}; "
-            "make it readable and writable for this user, or set RUSTRAK_DATA_DIR to a folder that is"
+            "make it readable and writable for this user, or set --data-dir (RUSTRAK_DATA_DIR) to a folder that is"
         ) from error
 
 
