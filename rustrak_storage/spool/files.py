@@ -132,7 +132,8 @@ def _told(directory: Path) -> Iterator[None]:
     except OSError as error:
         if directory.is_file():
             message = (
-                f"{directory} is a file, but the spool needs a folder there; move the file, or set --data-dir (RUSTRAK_DATA_DIR)"
+                f"{directory} is a file, but the spool needs a folder there; move the file, or set --data-dir "
+                "(RUSTRAK_DATA_DIR)"
             )
             raise ConfigurationError(message) from error
         raise ConfigurationError(
