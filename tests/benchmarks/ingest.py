@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ import attrs
 
 from tests.benchmarks.load import Load, Target, send
 from tests.benchmarks.processes import cpu_s, memory_of, stored_bytes
-from tests.serve.support import Served
+from tests.serve.support import Served, paused
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +50,7 @@ def ingest(
         servers, workers = [served.process.pid, *served.pids("http")], served.worker_pids()
         before = [cpu_s(pids) for pids in (servers, workers)]
         begun = time.perf_counter()
-        with _stopped(workers if lagging else []):
+        with paused(workers if lagging else []):
             load = send(target_of(served), bodies, count, connections=connections, wrk=wrk)
         memory = memory_of(served)
         served.wait_for_events(1 + load.requests - load.errors, within_s=120)
@@ -69,17 +68,6 @@ def ingest(
         stored_bytes_per_event=stored / digested,
         load_average=os.getloadavg()[0],
     )
-
-
-@contextlib.contextmanager
-def _stopped(pids: list[int]) -> Iterator[None]:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def warm_up(served: Served) -> None:

@@ -4,8 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from rustrak_storage.spool.record import FORMAT_VERSION, SegmentHead
 from tests.faults.accounts import hold
 from tests.faults.small_disk import SmallDisk
 from tests.serve.support import SERVE, Served, new_ids
-from tests.spool.helpers import FREE_BYTES, accepted, segments
+from tests.spool.helpers import FREE_BYTES, accepted, segments, used_by
 
 OTHER = Machine(name="web-2.example", boot="9a1d7f52-0000-4000-8000-2f1e5a9d3c11")
 FOREIGN = b"A thesis, of which there is no copy.\n" * 100
@@ -104,32 +103,12 @@ def test_a_spool_that_is_not_for_us(data_dir: Path, prepare: Callable[[Path], No
     assert contents(data_dir) == before
 
 
-@contextlib.contextmanager
-def used_elsewhere(spool: Path) -> Iterator[None]:
-    """Have another machine use a spool's folder."""
-    over = threading.Event()
-    other = Presence(spool, me=OTHER)
-    other.take()
-
-    def run() -> None:
-        while not over.wait(0.3):
-            other.take()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.mark.slow
 def test_another_machine_s_spool(data_dir: Path) -> None:
     """A folder on a file system that machines share is one machine's: the other is named."""
     mark = data_dir / "spool" / "machine"
     before = contents(data_dir) | {mark: b""}
-    with used_elsewhere(data_dir / "spool"):
+    with used_by(data_dir / "spool", OTHER):
         said = refused(data_dir)
     assert f"in use on another machine, {OTHER.name}" in said
     assert "--data-dir" in said

@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-import os
 import random
-import signal
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from rustrak_storage.spool.lane import Lane, lane_names
 from tests import ledger
 from tests.faults.accounts import days, hold
 from tests.faults.burst import Burst
-from tests.serve.support import Served, exception, new_ids
+from tests.serve.support import Served, exception, new_ids, paused
 
 # Loaded by each Python that the test starts; what tells the time is ahead by what a file says, in seconds.
 CLOCK = """
@@ -74,18 +72,6 @@ def test_two_servers_on_one_spool(tmp_path: Path) -> None:
             other.kill()
         hold(served, [*mine, *second.acknowledged], perhaps=others)
         assert served.stop() == 0
-
-
-@contextlib.contextmanager
-def paused(pids: list[int]) -> Iterator[None]:
-    """Stop processes, and have them go on afterwards."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
 
 
 def counted(data_dir: Path, project_id: int) -> dict[str, int]:

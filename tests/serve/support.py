@@ -155,6 +155,18 @@ def eventually(condition: Callable[[], Any], within_s: float = 30) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def paused(pids: list[int]) -> Iterator[None]:
+    """Stop processes, and have them go on afterwards."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 def _name(pid: int) -> str:
     """Return what a process calls itself, empty where it is gone or the system does not say."""
     try:

@@ -1,6 +1,8 @@
 """What the spool's tests are made of."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
@@ -9,7 +11,8 @@ import attrs
 
 from rustrak_core.accepted import Accepted, AcceptedEvent, Count, Outcome, SpoolPosition
 from rustrak_core.project import ProjectId
-from rustrak_storage.spool import DirectorySpoolReader
+from rustrak_storage.spool import DirectorySpoolReader, Presence
+from rustrak_storage.spool.machine import Machine
 
 NOW = datetime(2024, 1, 15, 10, 30, 0, 123456, tzinfo=UTC)
 TODAY = NOW.date()
@@ -75,3 +78,23 @@ def numbers(found: list[Accepted]) -> list[int]:
 
 def segments(directory: Path) -> list[Path]:
     return sorted(directory.glob("*/*.seg"))
+
+
+@contextmanager
+def used_by(folder: Path, owner: Machine) -> Iterator[None]:
+    """Have another machine say that it uses a spool's folder, again and again."""
+    over = threading.Event()
+    other = Presence(folder, me=owner)
+    other.take()
+
+    def run() -> None:
+        while not over.wait(0.01):
+            other.take()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,9 +1,6 @@
 """A spool's folder is of one machine at a time; what another left behind blocks nobody."""
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ from hypothesis import strategies as st
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_storage.spool.machine import Machine, Presence, require_unused, this_machine
-from tests.spool.helpers import ManualClock
+from tests.spool.helpers import ManualClock, used_by
 
 HERE = Machine(name="here", boot="b1")
 THERE = Machine(name="there", boot="b2")
@@ -27,26 +24,6 @@ def presence(folder: Path, me: Machine, clock: ManualClock | None = None) -> Pre
     return Presence(folder, me=me, monotonic=clock or ManualClock())
 
 
-@contextmanager
-def alive(folder: Path, owner: Machine) -> Iterator[None]:
-    """Have another machine say that it uses the folder, again and again."""
-    over = threading.Event()
-    other = presence(folder, owner)
-    other.take()
-
-    def run() -> None:
-        while not over.wait(0.01):
-            other.take()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.mark.parametrize("left", [None, b""])
 def test_nobody_uses_it(folder: Path, left: bytes | None) -> None:
     """Then it is free at once."""
@@ -58,14 +35,14 @@ def test_nobody_uses_it(folder: Path, left: bytes | None) -> None:
 
 def test_another_server_here_uses_it(folder: Path) -> None:
     """On one machine several may, also by other names, as containers have them."""
-    with alive(folder, Machine(name="container", boot=HERE.boot)):
+    with used_by(folder, Machine(name="container", boot=HERE.boot)):
         require_unused(folder, watch_s=1e9, me=HERE)
         assert presence(folder, HERE).beat()
 
 
 def test_another_machine_uses_it(folder: Path) -> None:
     """It is named, with what to do, as soon as it gives a sign; nothing changes."""
-    with alive(folder, THERE), pytest.raises(ConfigurationError, match=r"another machine, there; stop .*--data-dir"):
+    with used_by(folder, THERE), pytest.raises(ConfigurationError, match=r"another machine, there; stop .*--data-dir"):
         require_unused(folder, watch_s=60, look_s=0.01, me=HERE)
     assert [path.name for path in folder.iterdir()] == ["machine"]
 
@@ -85,14 +62,14 @@ def test_a_mark_that_was_left_behind(tmp_path_factory: pytest.TempPathFactory, l
 
 def test_a_reboot_is_another_machine(folder: Path) -> None:
     """Where the name is the same: two machines may have one."""
-    with alive(folder, Machine(name="here", boot="b0")), pytest.raises(ConfigurationError):
+    with used_by(folder, Machine(name="here", boot="b0")), pytest.raises(ConfigurationError):
         require_unused(folder, watch_s=60, look_s=0.01, me=HERE)
 
 
 def test_a_system_without_ids(folder: Path) -> None:
     """There the name decides."""
     mac = Machine(name="mac", boot="")
-    with alive(folder, mac):
+    with used_by(folder, mac):
         require_unused(folder, watch_s=1e9, me=mac)
         with pytest.raises(ConfigurationError):
             require_unused(folder, watch_s=60, look_s=0.01, me=Machine(name="other", boot=""))
