@@ -102,6 +102,27 @@ class IssueRow:
         self.regressed_in = release
         return True
 
+    @classmethod
+    def blank(cls) -> Self:
+        """Return what an issue has by no events, to count some and have an issue `become` it."""
+        return cls(
+            id=0,
+            project_id=0,
+            number=0,
+            state="",
+            type="",
+            message="",
+            culprit="",
+            level="",
+            platform="",
+            search="",
+            event_count=0,
+            user_count=0,
+            first_seen=_NEVER,
+            last_seen=0,
+            latest=b"",
+        )
+
     def emptied(self) -> Self:
         """Return the issue as it is before any event was counted; its title stays until one is."""
         return attrs.evolve(

@@ -9,8 +9,7 @@ from rustrak_core.digested import GroupingKey
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import Place, Refiled, Refiling
 from rustrak_storage.batch import ProjectRow
-from rustrak_storage.filing import VALUES_MAX, IssueRow, rank
-from rustrak_storage.texts import clean, fold
+from rustrak_storage.filing import VALUES_MAX, Counted, IssueRow
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -150,81 +149,40 @@ class Shuffle:
         self.rekeyed[key] = self.rekeyed.get(key, (now, None))[0], issue
 
 
-@attrs.define(kw_only=True, slots=True)
-class EventRow:
-    """What an issue says of its events, of one event; texts as they are kept, times in microseconds.
-
-    Attributes:
-        user: The hash of what makes the user distinct, None where there is none.
-        facets: As `rustrak_core.digested.Digested.facets` yields them.
-    """
-
-    event_id: bytes
-    timestamp: int
-    received_at: int
-    type: str
-    message: str
-    culprit: str
-    level: str
-    platform: str
-    release: str | None
-    user: bytes | None
-    facets: Sequence[tuple[str, str]]
-
-
 @attrs.define(eq=False)
 class Facts:
-    """What an issue says of its events, gathered from all of them in the order in which they came.
+    """What an issue has by its events, gathered from all of them in the order in which they came.
 
     Attributes:
         facets: So many events have the value, by key and value; at most `VALUES_MAX` values a key.
         other: So many events have a value that is not kept, by key.
     """
 
-    count: int = 0
     users: set[bytes] = attrs.field(factory=set)
     facets: dict[str, dict[str, int]] = attrs.field(factory=lambda: defaultdict(dict))
     other: dict[str, int] = attrs.field(factory=lambda: defaultdict(int))
-    _first_seen: int = 0
-    _latest: tuple[bytes, EventRow] | None = None
-    _first_release: tuple[bytes, str] | None = None
-    _last_release: tuple[bytes, str] | None = None
+    _issue: IssueRow = attrs.field(factory=IssueRow.blank)
 
-    def add(self, event: EventRow) -> None:
+    @property
+    def count(self) -> int:
+        """How many events there are."""
+        return self._issue.event_count
+
+    def add(self, event: Counted) -> None:
         """Take *event* into account."""
-        own = rank(event.timestamp, event.received_at, event.event_id)
-        self._first_seen = min(self._first_seen, event.timestamp) if self.count else event.timestamp
-        self.count += 1
-        if self._latest is None or own > self._latest[0]:
-            self._latest = own, event
+        self._issue.count(event)
         if event.user is not None:
             self.users.add(event.user)
-        if event.release is not None:
-            if self._first_release is None or own < self._first_release[0]:
-                self._first_release = own, event.release
-            if self._last_release is None or own > self._last_release[0]:
-                self._last_release = own, event.release
         for key, value in event.facets:
-            self._facet(clean(key, 204), clean(value, 200))
+            kept = self.facets[key]
+            if value in kept:
+                kept[value] += 1
+            elif len(kept) < VALUES_MAX:
+                kept[value] = 1
+            else:
+                self.other[key] += 1
 
     def fill(self, row: IssueRow) -> None:
-        """Have *row* say what is right; one without events is left as it is but for its count."""
-        row.event_count, row.user_count = self.count, len(self.users)
-        if self._latest is None:
-            return
-        row.latest, latest = self._latest
-        row.first_seen, row.last_seen = self._first_seen, latest.timestamp
-        row.type, row.message, row.culprit = latest.type, latest.message, latest.culprit
-        row.level, row.platform = latest.level, latest.platform
-        row.search = fold(latest.type, latest.message, latest.culprit)
-        row.first_release_rank, row.first_release = self._first_release or (None, None)
-        row.last_release_rank, row.last_release = self._last_release or (None, None)
-
-    def _facet(self, key: str, value: str) -> None:
-        kept = self.facets[key]
-        if value in kept:
-            kept[value] += 1
-        elif len(kept) < VALUES_MAX:
-            kept[value] = 1
-        else:
-            self.other[key] += 1
+        """Have *row* say what is right; one without events is left as it is but for its counts."""
+        self._issue.user_count = len(self.users)
+        row.become(self._issue)

@@ -14,7 +14,7 @@ from rustrak_storage.batch import EventKey, Filing, KeyId
 from rustrak_storage.filing import IssueRow
 from rustrak_storage.memory.merges import MemoryMerges, Merged
 from rustrak_storage.merging import below
-from rustrak_storage.refiling import EventRow, Facts, Shuffle
+from rustrak_storage.refiling import Shuffle
 
 
 class MemoryHistory(MemoryMerges, HistoryStore):
@@ -170,34 +170,10 @@ class MemoryHistory(MemoryMerges, HistoryStore):
         self._events_of[filing.issue.id][event] = filing
 
     def _settle(self, row: IssueRow) -> None:
-        facts = Facts()
-        for filing in sorted(self._events_of[row.id].values(), key=lambda filing: filing.number):
-            facts.add(_event_row(filing))
-        self._forget(row)
-        self._users[row.id] = facts.users
-        for key, kept in facts.facets.items():
-            self._facets[row.id, key] = kept
-        facts.fill(row)
-        if facts.count == 0:  # those that were its own were deleted with another issue
+        self._recount(row)
+        if not row.event_count:  # those that were its own were deleted with another issue
             self._remove(row)
             self._projects[row.project_id].issue_count -= 1
-
-
-def _event_row(filing: Filing) -> EventRow:
-    event = filing.event
-    return EventRow(
-        event_id=event.event_id,
-        timestamp=event.timestamp,
-        received_at=event.received_at,
-        type=event.type,
-        message=event.message,
-        culprit=event.culprit,
-        level=event.level,
-        platform=event.platform,
-        release=event.release,
-        user=event.user,
-        facets=tuple(event.source.facets()),
-    )
 
 
 def _filed_event(filing: Filing) -> FiledEvent:

@@ -152,7 +152,7 @@ class MemoryMerges(MemoryPart, MergeStore):
         """Make all that an issue has by its events anew from these."""
         self._forget(row)
         fresh = row.emptied()
-        for filing in self._events_of[row.id].values():
+        for filing in sorted(self._events_of[row.id].values(), key=lambda filing: filing.number):
             event = filing.event
             fresh.count(event)
             if event.user is not None:

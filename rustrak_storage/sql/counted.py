@@ -1,6 +1,6 @@
 """Stored events as an issue counts them: the one place that reads them again for that."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
@@ -9,6 +9,7 @@ from rustrak_core.digested import facets_of
 from rustrak_core.errors import StoreUnavailableError
 from rustrak_storage.filing import Counted, rank, user_hash
 from rustrak_storage.sql import schema
+from rustrak_storage.sql.chunks import chunks
 from rustrak_storage.sql.contents import Details
 from rustrak_storage.sql.details import read_details
 from rustrak_storage.sql.dictionaries import Dictionaries
@@ -36,6 +37,16 @@ def pages(connection: Connection, dictionaries: Dictionaries, issue_id: int) -> 
         last = page[-1]
         where = behind(_ORDER, (last.timestamp, last.received_at, last.event_id), descending=False)
         rows = _events(issue_id, descending=False).where(where).limit(_PAGE)
+
+
+def numbered(connection: Connection, dictionaries: Dictionaries, numbers: Collection[int]) -> Iterator[Counted]:
+    """Yield the events with those *numbers* (``rustrak_event.id``), in their order.
+
+    Raises:
+        StoreUnavailableError: one of them cannot be read, and why.
+    """
+    for chunk in chunks(sorted(numbers)):
+        yield from _read(connection, dictionaries, select(_TABLE).where(_TABLE.c.id.in_(chunk)).order_by(_TABLE.c.id))
 
 
 def newest(connection: Connection, dictionaries: Dictionaries, issue_id: int) -> Counted | None:

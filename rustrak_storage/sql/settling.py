@@ -1,36 +1,29 @@
 """Issues whose events were moved are made to say of them what is right."""
 
 from array import array
-from collections.abc import Collection, Iterator
-from operator import attrgetter
+from collections.abc import Collection
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from rustrak_core.digested import facets_of
 from rustrak_core.project import ProjectId
-from rustrak_storage.filing import IssueRow, user_hash
-from rustrak_storage.refiling import EventRow, Facts
+from rustrak_storage.filing import IssueRow
+from rustrak_storage.refiling import Facts
 from rustrak_storage.sql import bulk, schema
-from rustrak_storage.sql.chunks import chunks
-from rustrak_storage.sql.details import read_details
+from rustrak_storage.sql.counted import numbered
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.keyset import bounded
 from rustrak_storage.sql.projects import live_project
-from rustrak_storage.sql.rows import ISSUE_COLUMNS, issue_row, select_issues, user_of
+from rustrak_storage.sql.recount import forget
+from rustrak_storage.sql.rows import issue_row, save_issue, select_issues
 from rustrak_storage.sql.shuffles import note_unsettled
 
 _EVENT = schema.event
 _ISSUE = schema.issue
 _UNSETTLED = schema.unsettled
-_OF_ISSUE = (schema.facet, schema.facet_key, schema.issue_user)
-_CHANGES = tuple(name for name in ISSUE_COLUMNS if name not in {"id", "project_id", "number", "state"})
-_changes = attrgetter(*_CHANGES, "id")
-_UPDATE = update(_ISSUE).where(_ISSUE.c.id == bindparam("b_id"))
 _INSERT_FACET = insert(schema.facet)
 _INSERT_FACET_KEY = insert(schema.facet_key)
 _INSERT_USER = insert(schema.issue_user)
-_COLUMNS = ("id", "event_id", "timestamp", "received_at", "environment", "release", "user")
 
 
 def settle_one(database: Database, dictionaries: Dictionaries, project_id: ProjectId) -> bool:
@@ -72,39 +65,13 @@ def _numbers(connection: Connection, issue: int) -> "array[int]":
 
 
 def _gathered(connection: Connection, dictionaries: Dictionaries, facts: Facts, numbers: Collection[int]) -> Facts:
-    for chunk in chunks(numbers):
-        for event in _events(connection, dictionaries, chunk):
-            facts.add(event)
+    for event in numbered(connection, dictionaries, numbers):
+        facts.add(event)
     return facts
 
 
-def _events(connection: Connection, dictionaries: Dictionaries, numbers: Collection[int]) -> Iterator[EventRow]:
-    """Yield what issues say of events, in the order of their numbers."""
-    details = dict(read_details(connection, dictionaries, numbers))
-    found = {number: rest for number, *rest in bulk.find(connection, _EVENT, _COLUMNS, ("id",), numbers)}
-    for number in sorted(found):
-        event_id, timestamp, received_at, environment, release, user = found[number]
-        own = details[number]
-        sent = user_of(user)
-        identity = None if sent is None else sent.identity
-        yield EventRow(
-            event_id=bytes(event_id),
-            timestamp=timestamp,
-            received_at=received_at,
-            type=own.type,
-            message=own.message,
-            culprit=own.culprit,
-            level=own.level,
-            platform=own.platform,
-            release=release,
-            user=None if identity is None else user_hash(identity),
-            facets=tuple(facets_of(own.level, environment, release, own.tags)),
-        )
-
-
 def _write(connection: Connection, issue: int, facts: Facts) -> None:
-    for table in _OF_ISSUE:
-        connection.execute(delete(table).where(table.c.issue_id == issue))
+    forget(connection, issue)
     query = select_issues().add_columns(_ISSUE.c.deleted_at, _ISSUE.c.leads_to).where(_ISSUE.c.id == issue)
     found = connection.execute(query).one_or_none()
     if found is None or found.deleted_at is not None:
@@ -118,7 +85,7 @@ def _write(connection: Connection, issue: int, facts: Facts) -> None:
         return
     facts.fill(row)
     row.era += 1
-    bulk.write(connection, _UPDATE, (*_CHANGES, "b_id"), [_changes(row)])
+    save_issue(connection, row)
     users = [(issue, user) for user in sorted(facts.users)]
     bulk.write(connection, _INSERT_USER, ("issue_id", "user_hash"), users)
     values = sorted(
