@@ -153,6 +153,7 @@ class Supervisor:
     def _launch(self, member: _Member) -> None:
         until_eof, member.life = os.pipe()
         member.born = time.monotonic()
+        self._board.started(member.slot, None, restarts=member.restarts)  # before the child can look
         sys.stdout.flush()
         sys.stderr.flush()
         try:
