@@ -3,11 +3,12 @@
 import logging
 import os
 import threading
+import time
 from contextlib import closing
 
 from rustrak_core.errors import RustrakError
 from rustrak_http.cli.logs import tell_repeats
-from rustrak_http.cli.memory import settle_memory
+from rustrak_http.cli.memory import give_back_memory, settle_memory
 from rustrak_http.cli.options import Place
 from rustrak_http.pulse import Pulse
 from rustrak_http.rehearsal import Rehearsal
@@ -23,6 +24,9 @@ SILENT_S = 30.0
 
 STUCK_S = 20.0
 """It gives none once an event was digested for so long."""
+
+TRIM_EVERY_S = 20.0
+"""How often freed memory is given back to the system."""
 
 BACKOFF_MAX_S = 2.0
 """Each event that no worker survives costs three of them, and others wait meanwhile."""
@@ -45,9 +49,15 @@ def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = 
     stop = threading.Event()
     life.when_over(stop.set)
 
+    trimmed_at = time.monotonic()
+
     def beat(trouble: str) -> None:
+        nonlocal trimmed_at
         life.beat(trouble)
         tell_repeats()
+        if time.monotonic() - trimmed_at >= TRIM_EVERY_S:
+            give_back_memory()
+            trimmed_at = time.monotonic()
 
     pulse = Pulse(beat, stuck_s=STUCK_S)
     pulse.trouble = "starting"
