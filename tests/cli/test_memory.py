@@ -24,7 +24,7 @@ print(full, freed, resident())
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have neither glibc nor /proc")
 def test_freed_memory_goes_back() -> None:
-    """Small pieces that were freed are the system's again, not kept for later; that is what a training leaves behind."""
+    """Small pieces that were freed are the system's again, not kept for later, as after a training they would be."""
     done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
     full, freed, after = map(int, done.stdout.split())
     assert freed > full * 0.9
