@@ -1,24 +1,21 @@
 """Connections and transactions, and a driver's errors turned into ours."""
 
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy import exc as sa
-from sqlalchemy.pool import QueuePool
 
 from rustrak_core.errors import RustrakError, StoreRefusedError, StoreUnavailableError
 from rustrak_storage.forks import hold_while_forking
+from rustrak_storage.sql import sqlite
 
 T = TypeVar("T")
 
-BUSY_TIMEOUT_S = 30
 _ATTEMPTS = 5
 _RETRIED_PG = frozenset({"40001", "40P01", "55P03"})
 _RETRIED_MARIADB = frozenset({1205, 1213, 1020})
@@ -49,8 +46,8 @@ class Database:
         self.dialect_name = url.get_backend_name()
         self.is_sqlite = self.dialect_name == "sqlite"
         if self.is_sqlite:
-            _create_private(url)
-        self._engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
+            sqlite.create_private(url)
+        self._engine = sqlite.engine(url) if self.is_sqlite else _server_engine(url)
         self._writing = threading.Lock()
         self._pid = os.getpid()
         self._closed = False
@@ -100,7 +97,7 @@ class Database:
         self._closed = True
         if self._pid == os.getpid():
             if self.is_sqlite:
-                _empty_log(self._engine)
+                sqlite.empty_log(self._engine)
             self._engine.dispose()
 
     def _write_once(self, work: Callable[[Connection], T]) -> T:
@@ -154,82 +151,6 @@ def _worth_another_try(error: sa.DBAPIError) -> bool:
     return bool(arguments) and arguments[0] in _RETRIED_MARIADB
 
 
-def _create_private(url: URL) -> None:
-    """Create the SQLite file so that only its owner reads it, for it holds what applications send."""
-    if url.database is None:
-        return
-    try:
-        Path(url.database).touch(mode=0o600, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailableError(
-            f"the SQLite file cannot be opened ({error.strerror}); check that its folder exists and can be written"
-        ) from error
-
-
-def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=8,
-        max_overflow=56,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "cached_statements": 256},
-    )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver begins no transactions of its own
-    cursor = connection.cursor()
-    # Of a new file: half as much of a page stays empty behind the last payload that fits.
-    cursor.execute("PRAGMA page_size = 8192")
-    _write_ahead(cursor)
-    # FULL: a commit is on disk when it returns, for the spool forgets what was committed.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA cache_size = -4000")
-    cursor.execute("PRAGMA temp_store = MEMORY")
-    cursor.execute("PRAGMA wal_autocheckpoint = 4000")
-    cursor.execute("PRAGMA journal_size_limit = 67108864")
-    cursor.close()
-
-
-def _empty_log(engine: Engine) -> None:
-    """Move what SQLite's log holds into the file, if no other process keeps it from that.
-
-    The last one to close does so anyway; of several that close at once, each may think that another is left.
-    """
-    pool = engine.pool
-    if not isinstance(pool, QueuePool) or not pool.checkedin():
-        return
-    with suppress(sqlite3.Error, sa.SQLAlchemyError), closing(engine.raw_connection()) as used:
-        cursor = used.cursor()
-        cursor.execute("PRAGMA busy_timeout = 300")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        cursor.close()
-
-
-def _write_ahead(cursor: Any) -> None:
-    """Let readers and a writer work side by side. Switching does not wait for others by itself, so wait here."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-        except Exception as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that began by reading could not wait for another writer: it would fail at its first write.
-    writes = connection.get_execution_options().get("rustrak_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 def _server_engine(url: URL) -> Engine:
     arguments: dict[str, Any] = {"connect_timeout": 10}
     if url.get_backend_name() == "mariadb":
@@ -239,7 +160,7 @@ def _server_engine(url: URL) -> Engine:
         hide_parameters=True,
         pool_size=8,
         max_overflow=24,
-        pool_timeout=BUSY_TIMEOUT_S,
+        pool_timeout=sqlite.BUSY_TIMEOUT_S,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         paramstyle="format",  # values by position, see `rustrak_storage.sql.bulk`

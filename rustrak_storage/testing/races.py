@@ -1,7 +1,11 @@
 """What a store must bear: threads and processes at once, a restart, a fork."""
 
+import itertools
 import multiprocessing
 import os
+import select
+import signal
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,7 +16,7 @@ import pytest
 
 from rustrak_core.accepted import Outcome
 from rustrak_core.errors import InvalidInputError, StalePositionError, UnknownIssueError
-from rustrak_core.issue import IssueState
+from rustrak_core.issue import IssueId, IssueState
 from rustrak_core.page import EventQuery, IssueQuery, ListQuery
 from rustrak_core.ports import Recorded, Store
 from rustrak_core.project import Project, ProjectId
@@ -22,6 +26,8 @@ from rustrak_storage.testing.values import NOW, StoreContract, at, create_projec
 
 THREADS = 8
 PROCESSES = 3
+FORKS = 20
+CHILD_WAIT_S = 20.0
 
 
 class RaceContract(StoreContract):
@@ -265,22 +271,56 @@ class SharedStoreContract(StoreContract):
     def test_fork(self, store: Store, project: Project) -> None:
         """A forked child goes on with connections of its own, and leaves the parent's alone."""
         issue = record_one(store, digested(project, 1))
-        reader, writer = os.pipe()
-        child = os.fork()  # pragma: no branch
-        if child == 0:  # pragma: no cover - in the child
-            try:
-                store.record([digested(project, 2)])
-                os.write(writer, str(store.issue(issue.id).event_count).encode())
-            except BaseException:  # noqa: BLE001 - the parent tells
-                os.write(writer, traceback.format_exc().encode())
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        os.close(writer)
-        with os.fdopen(reader) as told:
-            assert told.read() == "2"
+        assert _record_in_child(store, project, issue.id, 2) == "2"
         store.record([digested(project, 3)])
         assert store.issue(issue.id).event_count == 3
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks only where the system does")
+    def test_forks_while_threads_read_and_write(self, store: Store, project: Project) -> None:
+        """No child inherits a lock, ours or the database library's, whose holder is a thread of the parent."""
+        issue = record_one(store, digested(project, 1))
+        stop = threading.Event()
+
+        def read() -> None:
+            while not stop.is_set():
+                store.issue(issue.id)
+
+        def write() -> None:
+            numbers = itertools.count(100_000)
+            while not stop.wait(0.002):  # else it would keep the children's database busy
+                store.record([digested(project, next(numbers), "of the parent")])
+
+        with ThreadPoolExecutor(3) as pool:
+            busy = [pool.submit(work) for work in (read, read, write)]
+            try:
+                told = [_record_in_child(store, project, issue.id, 2 + number) for number in range(FORKS)]
+            finally:
+                stop.set()
+            for thread in busy:
+                thread.result(60)
+        assert told == [str(2 + number) for number in range(FORKS)]
+
+
+def _record_in_child(store: Store, project: Project, issue: IssueId, number: int) -> str:
+    """Record an event in a forked child, and return what that says: the count of the issue, or what went wrong."""
+    reader, writer = os.pipe()
+    child = os.fork()  # pragma: no branch
+    if child == 0:  # pragma: no cover - in the child
+        try:
+            store.record([digested(project, number)])
+            os.write(writer, str(store.issue(issue).event_count).encode())
+        except BaseException:  # noqa: BLE001 - the parent tells
+            os.write(writer, traceback.format_exc().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        ended, _, _ = select.select([told], [], [], CHILD_WAIT_S)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+        said = told.read() if ended else f"waited {CHILD_WAIT_S} s in vain"
+    os.waitpid(child, 0)
+    return said
 
 
 def _in_processes(work: Any, arguments: list[tuple[Any, ...]]) -> list[Any]:
