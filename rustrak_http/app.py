@@ -48,6 +48,7 @@ def create_app(
     new_token: Callable[[], str] = ambient.new_token_hex,
     worker_alive: WorkerProbe | None = None,
     undigested_max_s: float = 300.0,
+    role: str | None = None,
 ) -> App:
     """Return the whole HTTP API as a WSGI callable. It starts no thread, and owns neither *store* nor *spool*.
 
@@ -62,6 +63,7 @@ def create_app(
         clock, new_id, new_token: Time, ids and token entropy, to be replaced in tests.
         worker_alive: Asked by ``/health/ready`` whether the digest worker lives.
         undigested_max_s: Not ready once the oldest undigested event has waited for longer.
+        role: What this server is there for where several share a database, said by ``/health/ready``.
 
     Raises:
         ConfigurationError: *public_url* is no URL.
@@ -106,7 +108,9 @@ def create_app(
         ("/api/tokens", TokensResource(store, listing=listing, clock=clock, new_token=new_token)),
         ("/api/tokens/{token_id}", TokenResource(store)),
     )
-    ready = ReadyResource(store, spool=spool, worker_alive=worker_alive, clock=clock, undigested_max_s=undigested_max_s)
+    ready = ReadyResource(
+        store, spool=spool, worker_alive=worker_alive, clock=clock, undigested_max_s=undigested_max_s, role=role
+    )
     _route(
         app,
         ("/health", LiveResource()),

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 import attrs
 
 from rustrak_core.accepted import Outcome
 from rustrak_core.errors import RustrakError, UnknownProjectError
 from rustrak_core.page import ListQuery
-from rustrak_core.ports import Ledger, Spool, Store
+from rustrak_core.ports import Ledger, SpoolStats, Store
 from rustrak_core.project import ProjectId
 from rustrak_http.board import ChildState
 from rustrak_http.exposition import Exposition
@@ -52,6 +53,18 @@ class Child:
     state: Callable[[], ChildState]
 
 
+class Waiting(Protocol):
+    """What is asked of a spool; see `rustrak_core.ports.Spool`."""
+
+    def stats(self) -> SpoolStats:
+        """Return how much waits."""
+        ...
+
+    def waiting(self) -> int:
+        """Return how many events wait."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
 class Sources:
     """Where the figures come from.
@@ -65,7 +78,7 @@ class Sources:
     """
 
     store: Store
-    spool: Spool
+    spool: Waiting
     tallies: Tallies
     children: Sequence[Child]
     usage: Callable[[int], Usage | None]

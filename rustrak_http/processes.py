@@ -1,6 +1,7 @@
-"""What a process uses, as Linux tells; other systems have no files that say it."""
+"""What a process uses, as Linux tells (other systems have no files that say it), and may use."""
 
 import os
+import resource
 from pathlib import Path
 
 import attrs
@@ -29,6 +30,18 @@ def usage(pid: int, *, proc: Path = Path("/proc")) -> Usage | None:
     except (OSError, ValueError, IndexError):
         return None
     return Usage(resident_bytes=resident, proportional_bytes=_proportional(folder), open_fds=_open_fds(folder))
+
+
+def raise_file_limit() -> int:
+    """Allow as many open files as this user may have, and return how many: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):  # macOS says no to more than kern.maxfilesperproc
+            return soft
+    return wanted
 
 
 def _proportional(folder: Path) -> int | None:

@@ -156,6 +156,13 @@ def listen(host: str, port: int, *, option: str = "--") -> socket.socket:
         ) from error
 
 
+def local_url(host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a server that listens on *host*."""
+    if host in {"", "0.0.0.0", "::"}:  # noqa: S104 - all addresses; a DSN needs one of them
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _bound(address: tuple[str, int], *, family: int, dual: bool) -> socket.socket:
     """Listen; where the port is taken, it may be by processes whose parent was just killed, which are about to go."""
     deadline = time.monotonic() + _TAKEN_WAIT_S

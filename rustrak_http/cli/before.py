@@ -36,9 +36,12 @@ def spool_opener(
 
 
 def check_files(
-    place: Place, store: "Store", open_spool: "Callable[..., DirectorySpool]", quotas: Quotas
+    place: Place, store: "Store", open_spool: "Callable[..., DirectorySpool] | None", quotas: Quotas
 ) -> "Presence":
     """Say that the spool is in use here, having seen that it and the files of keys and quotas can be used.
+
+    Args:
+        open_spool: Opens the accepting end; None where nothing will be accepted, so that keys and quotas do not matter.
 
     Raises:
         ConfigurationError: they cannot.
@@ -49,9 +52,10 @@ def check_files(
     # The reader: so that the worker shares it.
     from rustrak_storage.spool import DirectorySpoolReader, Presence
 
-    open_spool().close()
-    StoredKeyRing(store, directory=place.data_dir).close()
-    QuotaFile(place.quota_file, quotas).close()
+    if open_spool is not None:
+        open_spool().close()
+        StoredKeyRing(store, directory=place.data_dir).close()
+        QuotaFile(place.quota_file, quotas).close()
     DirectorySpoolReader(place.spool_dir).close()
     presence = Presence(place.spool_dir)
     presence.take()

@@ -4,7 +4,8 @@ import logging
 import os
 import threading
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import TYPE_CHECKING
 
 from rustrak_core.errors import RustrakError
 from rustrak_http.cli.logs import tell_repeats
@@ -13,8 +14,11 @@ from rustrak_http.cli.options import Place
 from rustrak_http.pulse import Pulse
 from rustrak_http.rehearsal import Rehearsal
 from rustrak_http.supervisor import Life
-from rustrak_http.tallies import Tallies
 from rustrak_http.worker import Beat, DigestWorker
+
+if TYPE_CHECKING:
+    from rustrak_core.ports import Store
+    from rustrak_http.cli.meter import Meter
 
 _log = logging.getLogger("rustrak.worker")
 
@@ -35,12 +39,15 @@ BACKOFF_MAX_S = 2.0
 _NICENESS = 5
 
 
-def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = None) -> int:
+def digest(
+    place: Place, life: Life, *, workers: int, meter: "Meter | None" = None, answers_metrics: bool = False
+) -> int:
     """Digest until *life* is over, finish the batch at hand, and return the exit status.
 
     Args:
         workers: How many share the spool, this one among them.
-        tallies: Where to count what is digested.
+        meter: Has counted what is digested; None for not.
+        answers_metrics: Whether to answer on the meter's own port, as where no HTTP process does.
     """
     from rustrak_storage.factory import open_store
     from rustrak_storage.spool import DirectorySpoolReader
@@ -66,8 +73,8 @@ def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = 
         pulse.trouble = sign.trouble or ""
 
     def recorded(events: int) -> None:
-        if tallies is not None:
-            tallies.digested(life.slot, events)
+        if meter is not None:
+            meter.tallies.digested(life.slot, events)
 
     with pulse:
         try:
@@ -85,5 +92,14 @@ def digest(place: Place, life: Life, *, workers: int, tallies: Tallies | None = 
                 recorded=recorded,
                 rehearsal=Rehearsal(stuck_s=STUCK_S),
             )
-            worker.run(stop)
+            with _answering(place, store, meter) if answers_metrics else nullcontext():
+                worker.run(stop)
     return 0
+
+
+def _answering(place: Place, store: "Store", meter: "Meter | None") -> AbstractContextManager[None]:
+    from rustrak_storage.spool import Survey
+
+    if meter is None:
+        return nullcontext()
+    return meter.answering(meter.figures(place, store, Survey(place.spool_dir)))

@@ -17,6 +17,7 @@ from rustrak_http.board import ChildState
 from rustrak_http.cli.logs import tell_repeats
 from rustrak_http.cli.memory import settle_memory
 from rustrak_http.cli.options import Place, open_configured_store
+from rustrak_http.cli.roles import ServerRole
 from rustrak_http.express import ExpressLane, Lane
 from rustrak_http.metered import MeteredApp, MeteredLane
 from rustrak_http.server import HttpServer, ServerSettings
@@ -42,6 +43,7 @@ def serve_http(
     sock: socket.socket,
     life: Life,
     *,
+    role: ServerRole,
     public_url: str | None,
     limits: Limits,
     quotas: Quotas,
@@ -57,8 +59,9 @@ def serve_http(
     """Serve until *life* is over, and finish what has begun; return the exit status.
 
     Args:
+        role: What the server is there for.
         open_spool: Opens the spool; takes ``digesting``.
-        worker_states: How each digest worker is.
+        worker_states: How each digest worker is; none where the server has none.
         server_name: ``waitress`` or ``granian``.
         processes: How many share the socket.
         connections: How many connections this process has open at most.
@@ -79,7 +82,8 @@ def serve_http(
         public_url=public_url,
         quotas=keeper,
         limits=limits,
-        worker_alive=lambda: workers_trouble([state() for state in worker_states]),
+        worker_alive=(lambda: workers_trouble([state() for state in worker_states])) if worker_states else None,
+        role=role,
     )
     lane: Lane = ExpressLane(
         keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid, admission=Admission(keeper)

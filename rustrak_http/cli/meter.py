@@ -10,10 +10,10 @@ from pathlib import Path
 import attrs
 
 from rustrak_core.ambient import utc_now
-from rustrak_core.ports import Spool, Store
+from rustrak_core.ports import Store
 from rustrak_http.cli.options import Place
 from rustrak_http.metered import MetricsApp
-from rustrak_http.metrics import Child, Metrics, QuarantineFigures, Sources
+from rustrak_http.metrics import Child, Metrics, QuarantineFigures, Sources, Waiting
 from rustrak_http.processes import usage
 from rustrak_http.server import HttpServer, ServerSettings
 from rustrak_http.tallies import Tallies
@@ -43,7 +43,7 @@ class Meter:
         if self.sock is not None:
             self.sock.close()
 
-    def figures(self, place: Place, store: Store, spool: Spool) -> Callable[[], str]:
+    def figures(self, place: Place, store: Store, spool: Waiting) -> Callable[[], str]:
         """Return what gathers the figures, from what a process has open."""
         from rustrak_storage.spool import QuarantineFolder
 

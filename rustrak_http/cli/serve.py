@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import click
 from rustrak_core.errors import ConfigurationError
 from rustrak_core.quota import Quotas
 from rustrak_core.receive import Limits
-from rustrak_http.board import Board
+from rustrak_http.board import Board, ChildState
 from rustrak_http.cli import before, digest
 from rustrak_http.cli.logs import FORMATS, log_to_stderr
 from rustrak_http.cli.memory import aside, settle_memory
@@ -28,8 +28,10 @@ from rustrak_http.cli.options import (
     remember_public_url,
     with_place,
 )
-from rustrak_http.cli.welcome import announce, first_start
-from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, listen
+from rustrak_http.cli.roles import ServerRole, require_shareable
+from rustrak_http.cli.welcome import Facts, announce, first_start
+from rustrak_http.processes import raise_file_limit
+from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, listen, local_url
 from rustrak_http.supervisor import Life, Role, Supervisor
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Settings:
     """What ``rustrak serve`` was asked for."""
 
     place: Place
+    role: ServerRole
     host: str
     port: int
     public_url: str | None
@@ -73,6 +76,13 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
 
 @click.command()
 @with_place
+@option(
+    "--role",
+    default=ServerRole.ALL.value,
+    show_default=True,
+    type=click.Choice([role.value for role in ServerRole]),
+    help="Accept and digest, accept and answer only (http), or digest only what is accepted in this data directory.",
+)
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all of IPv4.")
 @option("--port", default=8080, show_default=True, type=Integer(0, 65535), help="Port; 0 takes a free one.")
 @public_url_option
@@ -135,7 +145,7 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
     help="Lines on standard error: JSON, or key=value.",
 )
 @json_option
-def serve(as_json: bool, log_format: str, **options: Any) -> None:  # noqa: FBT001 - click calls it so
+def serve(as_json: bool, log_format: str, role: str, **options: Any) -> None:  # noqa: FBT001 - click calls it so
     """Run the server: HTTP, digest worker and database, in one command.
 
     On an empty database it makes a project and an API token, and prints both, once.
@@ -151,7 +161,7 @@ def serve(as_json: bool, log_format: str, **options: Any) -> None:  # noqa: FBT0
         **{f"{whose}_{window}": options.pop(f"quota_{whose}_{window}") for whose in _WHOSE for window in _WINDOWS}
     )
     log_to_stderr(log_format)
-    run(Settings(limits=limits, quotas=quotas, **options), as_json=as_json)
+    run(Settings(role=ServerRole(role), limits=limits, quotas=quotas, **options), as_json=as_json)
 
 
 def run(settings: Settings, *, as_json: bool) -> None:
@@ -164,17 +174,14 @@ def run(settings: Settings, *, as_json: bool) -> None:
         StoreUnavailableError: the database cannot be reached, its schema is newer than this version, or it lacks what
             its events are read with.
     """
-    place = settings.place
+    place, role = settings.place, settings.role
+    require_shareable(role, place.database_url)
     if place.database_url.startswith("memory:"):
         raise ConfigurationError(
             "a database in memory is of one process, and `rustrak serve` has several; leave --database-url away"
         )
-    from rustrak_http.cli import http
-
-    http.server_class(settings.server)
     public_url = None if settings.public_url is None else checked_public_url(settings.public_url)
-    connections = min(settings.connections, settings.processes * (_raise_file_limit() - 200))
-    sock = listen(settings.host, settings.port)
+    sock = _listening(settings)
     before.check_spool(place)
     place.make()
     if place.database_file is not None and not place.database_file.exists():
@@ -187,40 +194,31 @@ def run(settings: Settings, *, as_json: bool) -> None:
         max_events=settings.spool_max_events,
         min_free_bytes=settings.spool_min_free_bytes,
     )
-    presence = before.check_files(place, store, open_spool, settings.quotas)
-    here = local_url(settings.host, sock.getsockname()[1])
-    url = public_url or here
-    remember_public_url(place, url)
-    first = first_start(store)
+    presence = before.check_files(place, store, open_spool if role.accepts else None, settings.quotas)
+    here = url = first = None
+    if sock is not None:
+        here = local_url(settings.host, sock.getsockname()[1])
+        url = public_url or here
+        remember_public_url(place, url)
+        first = first_start(store)
     store.close()
 
-    board = Board(settings.processes + settings.workers)
-    meter = _meter(settings, board)
-    serve_http = partial(
-        http.serve_http,
-        place,
-        sock,
-        public_url=public_url,
-        limits=settings.limits,
-        quotas=settings.quotas,
-        open_spool=open_spool,
-        worker_states=[partial(board.state, settings.processes + number) for number in range(settings.workers)],
-        server_name=settings.server,
-        processes=settings.processes,
-        threads=settings.threads,
-        connections=-(-connections // settings.processes),
-        trusted_proxy=settings.trusted_proxy,
-        meter=meter,
-    )
-    serving = Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2, silent_s=http.SILENT_S)
-    work = partial(_digest, place, sock, meter, workers=settings.workers)
-    digesting = Role(
-        name="digest", run=work, grace_s=digest.GRACE_S, silent_s=digest.SILENT_S, backoff_max_s=digest.BACKOFF_MAX_S
-    )
-    roles = [serving] * settings.processes + [digesting] * settings.workers
+    processes = settings.processes if role.accepts else 0
+    workers = settings.workers if role.digests else 0
+    board = Board(processes + workers)
+    meter = _meter(settings, board, processes=processes, workers=workers)
+    states = [partial(board.state, processes + number) for number in range(workers)]
+    roles: list[Role] = []
+    if sock is not None:
+        serving = _serving(
+            settings, sock, public_url=public_url, open_spool=open_spool, worker_states=states, meter=meter
+        )
+        roles += [serving] * processes
+    roles += [_digesting(settings, sock, meter)] * workers
     settle_memory()
+    facts = Facts(place=place, role=role, url=url, here=here, metrics_url=_metrics_url(meter, here), first=first)
     hurried = Supervisor(roles, board).run(
-        started=partial(announce, place, url, here, first, as_json=as_json, metrics_url=_metrics_url(meter, here)),
+        started=partial(announce, facts, as_json=as_json),
         goes_on=presence.beat,
         stopping=partial(_stop_listening, sock, meter),
     )
@@ -231,25 +229,80 @@ def run(settings: Settings, *, as_json: bool) -> None:
         raise presence.lost
 
 
-def local_url(host: str, port: int) -> str:
-    """Return the URL at which this machine reaches a server that listens on *host*."""
-    if host in {"", "0.0.0.0", "::"}:  # noqa: S104 - all addresses; a DSN needs one of them
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _listening(settings: Settings) -> socket.socket | None:
+    """Return the socket on which to serve HTTP, None for a role that does not.
+
+    Raises:
+        ConfigurationError: the server is not installed, the port is taken, or a worker is to answer ``/metrics`` on it.
+    """
+    if not settings.role.accepts:
+        if settings.metrics and settings.metrics_port is None:
+            raise ConfigurationError(
+                "--metrics (RUSTRAK_METRICS) answers on the port that SDKs send to, and --role worker listens on none; "
+                "give --metrics-port (RUSTRAK_METRICS_PORT) instead"
+            )
+        return None
+    from rustrak_http.cli import http
+
+    http.server_class(settings.server)
+    return listen(settings.host, settings.port)
 
 
-def _digest(place: Place, sock: socket.socket, meter: "Meter | None", life: Life, *, workers: int) -> int:
-    _stop_listening(sock, meter)  # else the port would be taken for as long as a batch takes after the others are gone
-    return digest.digest(place, life, workers=workers, tallies=None if meter is None else meter.tallies)
+def _serving(
+    settings: Settings,
+    sock: socket.socket,
+    *,
+    public_url: str | None,
+    open_spool: Callable[..., Any],
+    worker_states: Sequence[Callable[[], ChildState]],
+    meter: "Meter | None",
+) -> Role:
+    from rustrak_http.cli import http
+
+    processes = settings.processes
+    connections = min(settings.connections, processes * (raise_file_limit() - 200))
+    serve_http = partial(
+        http.serve_http,
+        settings.place,
+        sock,
+        role=settings.role,
+        public_url=public_url,
+        limits=settings.limits,
+        quotas=settings.quotas,
+        open_spool=open_spool,
+        worker_states=worker_states,
+        server_name=settings.server,
+        processes=processes,
+        threads=settings.threads,
+        connections=-(-connections // processes),
+        trusted_proxy=settings.trusted_proxy,
+        meter=meter,
+    )
+    return Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2, silent_s=http.SILENT_S)
 
 
-def _stop_listening(sock: socket.socket, meter: "Meter | None") -> None:
-    sock.close()
+def _digesting(settings: Settings, sock: socket.socket | None, meter: "Meter | None") -> Role:
+    work = partial(_digest, settings, sock, meter)
+    return Role(
+        name="digest", run=work, grace_s=digest.GRACE_S, silent_s=digest.SILENT_S, backoff_max_s=digest.BACKOFF_MAX_S
+    )
+
+
+def _digest(settings: Settings, sock: socket.socket | None, meter: "Meter | None", life: Life) -> int:
+    if settings.role.accepts:  # else the port would be taken for as long as a batch takes after the others are gone
+        _stop_listening(sock, meter)
+    answers = not settings.role.accepts
+    return digest.digest(settings.place, life, workers=settings.workers, meter=meter, answers_metrics=answers)
+
+
+def _stop_listening(sock: socket.socket | None, meter: "Meter | None") -> None:
+    if sock is not None:
+        sock.close()
     if meter is not None:
         meter.close()
 
 
-def _meter(settings: Settings, board: Board) -> "Meter | None":
+def _meter(settings: Settings, board: Board, *, processes: int, workers: int) -> "Meter | None":
     """Return what the processes share to be measured, None where nobody asked for that.
 
     Raises:
@@ -261,35 +314,21 @@ def _meter(settings: Settings, board: Board) -> "Meter | None":
     from rustrak_http.metrics import Child
     from rustrak_http.tallies import Tallies
 
-    names = [f"http-{n}" for n in range(settings.processes)] + [f"digest-{n}" for n in range(settings.workers)]
+    names = [f"http-{n}" for n in range(processes)] + [f"digest-{n}" for n in range(workers)]
     return Meter(
         tallies=Tallies(len(names)),
         children=[Child(name=name, state=partial(board.state, slot)) for slot, name in enumerate(names)],
-        on_same_port=settings.metrics,
+        on_same_port=settings.metrics and settings.role.accepts,
         sock=None
         if settings.metrics_port is None
         else listen(settings.metrics_host, settings.metrics_port, option="--metrics-"),
     )
 
 
-def _metrics_url(meter: "Meter | None", here: str) -> str | None:
+def _metrics_url(meter: "Meter | None", here: str | None) -> str | None:
     if meter is None:
         return None
     if meter.sock is None:
         return f"{here}/metrics"
     host, port = meter.sock.getsockname()[:2]
     return f"{local_url(host, port)}/metrics"
-
-
-def _raise_file_limit() -> int:
-    """Allow as many open files as this user may have, and return how many: each connection is one."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):  # macOS says no to more than kern.maxfilesperproc
-            return soft
-    return wanted

@@ -14,9 +14,16 @@ from rustrak_core.ports import Maintenance
 from rustrak_core.project import Project
 from rustrak_core.token import token_hash
 from rustrak_http.cli.options import Place
+from rustrak_http.cli.roles import ServerRole
 from rustrak_http.shapes import dsn_text, project_to_json
 
 FIRST_PROJECT = "my-app"
+
+_MORE = "`rustrak project list` shows DSNs, `rustrak token create` makes an API token."
+_ROLES = {
+    ServerRole.HTTP: "http: accepts and answers; `rustrak serve --role worker` on this data directory digests",
+    ServerRole.WORKER: "worker: digests what is accepted in this data directory, and listens on no port for SDKs",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -38,42 +45,63 @@ def first_start(store: Maintenance) -> First | None:
     return None if made is None else First(project=made[0], token=token)
 
 
-def announce(
-    place: Place, url: str, here: str, first: First | None, *, as_json: bool, metrics_url: str | None = None
-) -> None:
+@attrs.frozen(kw_only=True)
+class Facts:
+    """Where everything is.
+
+    Attributes:
+        url: Where applications reach the server; None where it accepts nothing.
+        here: Where it listens; likewise.
+        metrics_url: Where it answers ``/metrics``; None where it does not.
+        first: What was made on an empty database; None where nothing was.
+    """
+
+    place: Place
+    role: ServerRole
+    url: str | None
+    here: str | None
+    metrics_url: str | None
+    first: First | None
+
+
+def announce(facts: Facts, *, as_json: bool) -> None:
     """Print where everything is and, once in a database's life, what an application and a reader need."""
-    facts: dict[str, Any] = {
-        "data_dir": str(place.data_dir),
-        "database": masked(place.database_url),
+    first, url = facts.first, facts.url
+    named = {
+        "data_dir": str(facts.place.data_dir),
+        "database": masked(facts.place.database_url),
+        "role": str(facts.role),
         "url": url,
-        "local_url": here,
+        "local_url": facts.here,
+        "metrics_url": facts.metrics_url,
     }
-    if metrics_url is not None:
-        facts["metrics_url"] = metrics_url
-    dsn = None if first is None else dsn_text(first.project, url)
+    shown: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if as_json:
-        if first is not None and dsn is not None:
-            facts |= {"project": project_to_json(first.project, dsn), "dsn": dsn, "token": first.token}
-        click.echo(json.dumps(facts))
+        if first is not None and url is not None:
+            dsn = dsn_text(first.project, url)
+            shown |= {"project": project_to_json(first.project, dsn), "dsn": dsn, "token": first.token}
+        click.echo(json.dumps(shown))
         return
-    click.echo(
-        f"Rustrak {_version()}\n"
-        f"  data       {facts['data_dir']}\n"
-        f"  database   {facts['database']}\n"
-        f"  URL        {facts['url']}"
-        + ("" if url == here else f"\n  listens at {here}")
-        + ("" if metrics_url is None else f"\n  metrics    {metrics_url}")
-    )
-    if first is None:
-        click.echo(
-            "\n`rustrak project list` shows DSNs, `rustrak token create` makes an API token. Ctrl-C stops the server."
-        )
+    lines = [f"Rustrak {_version()}", f"  data       {named['data_dir']}", f"  database   {named['database']}"]
+    if facts.role is not ServerRole.ALL:
+        lines.append(f"  role       {_ROLES[facts.role]}")
+    if url is not None:
+        lines.append(f"  URL        {url}")
+    if url != facts.here:
+        lines.append(f"  listens at {facts.here}")
+    if facts.metrics_url is not None:
+        lines.append(f"  metrics    {facts.metrics_url}")
+    click.echo("\n".join(lines))
+    if first is not None and url is not None:
+        click.echo(_welcome(first, url, dsn_text(first.project, url)))
+    elif url is not None:
+        click.echo(f"\n{_MORE} Ctrl-C stops the server.")
     else:
-        click.echo(_welcome(first, url, dsn))
+        click.echo("\nCtrl-C stops the worker.")
     sys.stdout.flush()
 
 
-def _welcome(first: First, url: str, dsn: str | None) -> str:
+def _welcome(first: First, url: str, dsn: str) -> str:
     return f"""
 A first project and a token for the API were made. This is shown once.
   project    {first.project.name}

@@ -37,12 +37,14 @@ class ReadyResource:
         worker_alive: WorkerProbe | None,
         clock: Callable[[], datetime],
         undigested_max_s: float,
+        role: str | None = None,
     ) -> None:
         self._store = store
         self._spool = spool
         self._worker_alive = worker_alive
         self._clock = clock
         self._undigested_max_s = undigested_max_s
+        self._role = role
 
     def on_get(self, _req: falcon.Request, resp: falcon.Response) -> None:
         """Answer ok with what each check found.
@@ -50,7 +52,7 @@ class ReadyResource:
         Raises:
             NotReadyError: a check failed.
         """
-        found: dict[str, str] = {}
+        found: dict[str, str] = {} if self._role is None else {"role": self._role}
         failing: list[str] = []
         for name, fault, well in self._checks():
             found[name] = fault or well

@@ -5,6 +5,7 @@ from rustrak_storage.spool.examine import examine
 from rustrak_storage.spool.machine import Presence, require_unused
 from rustrak_storage.spool.quarantine import Quarantined, QuarantineFolder
 from rustrak_storage.spool.reader import DirectorySpoolReader
+from rustrak_storage.spool.survey import Survey
 
 __all__ = [
     "DirectorySpool",
@@ -12,6 +13,7 @@ __all__ = [
     "Presence",
     "QuarantineFolder",
     "Quarantined",
+    "Survey",
     "examine",
     "require_unused",
 ]

@@ -93,6 +93,7 @@ def test_all_of_it(sources: Sources) -> None:
         Count(project_id=project.id, day=NOW.date(), category="span", outcome=Outcome.SDK_DROPPED, reason="secret why"),
     ]
     store.record([], counts=counts)
+    assert isinstance(sources.spool, Spool)
     sources.spool.accept(Accepted(events=[event(project, 1), event(project, 2)]))
     sources.tallies.accepted(0, 0.003)
     sources.tallies.requested(0, "ingestion", 200)

@@ -21,7 +21,7 @@ class Served:
 
     Attributes:
         facts: What it printed first, with ``--json``.
-        url, port: Where it listens.
+        url, port: Where it listens; empty and 0 of a worker.
         token, dsn, project_id: Of its first start, or of the server that had it, as in *like*.
     """
 
@@ -40,8 +40,8 @@ class Served:
             self.process.stdout.close()
             raise RuntimeError(f"serve ended: {self.stderr.read_text()}")
         self.facts: dict[str, Any] = json.loads(line)
-        self.url: str = self.facts["local_url"]
-        self.port = int(self.url.rpartition(":")[2])
+        self.url: str = self.facts.get("local_url", "")
+        self.port = int(self.url.rpartition(":")[2] or 0)
         first = self.facts if like is None or "dsn" in self.facts else like.facts
         if like is not None and "dsn" not in self.facts:
             self.facts = {**like.facts, **self.facts}

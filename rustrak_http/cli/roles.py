@@ -1,0 +1,43 @@
+"""The roles of ``rustrak serve``: which parts of a server a command runs, where several share a database."""
+
+from enum import StrEnum
+
+from rustrak_core.errors import ConfigurationError
+
+_OF_ONE_PROCESS = {"memory": "a database in memory", "duckdb": "a DuckDB file"}
+
+
+class ServerRole(StrEnum):
+    """What a server is there for.
+
+    Whoever accepts keeps events in the spool of its data directory; whoever digests takes them from there. So each
+    data directory in which events are accepted needs a worker beside it, on the same machine.
+    """
+
+    ALL = "all"
+    HTTP = "http"
+    WORKER = "worker"
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it listens, accepts events, and answers the API."""
+        return self is not ServerRole.WORKER
+
+    @property
+    def digests(self) -> bool:
+        """Whether it digests what was accepted in its data directory."""
+        return self is not ServerRole.HTTP
+
+
+def require_shareable(role: ServerRole, database_url: str) -> None:
+    """Return if servers of that *role* can share the database.
+
+    Raises:
+        ConfigurationError: a database of that kind belongs to one process.
+    """
+    kept = _OF_ONE_PROCESS.get(database_url.partition(":")[0].lower())
+    if kept is not None and role is not ServerRole.ALL:
+        raise ConfigurationError(
+            f"--role {role} (RUSTRAK_ROLE) is for servers that share a database, and {kept} belongs to one process; "
+            "leave --role away, or set --database-url (RUSTRAK_DATABASE_URL) to PostgreSQL, MariaDB or SQLite"
+        )
