@@ -73,12 +73,8 @@ class Connection(sqlite3.Connection):
         self.committed = self.total_changes
         super().commit()
 
-real = sqlite3.connect
-
-def connect(*args, **how):
-    return real(*args, **{{"factory": Connection, **how}})
-
-sqlite3.connect = sqlite3.dbapi2.connect = connect
+for module in sqlite3, sqlite3.dbapi2:  # the classes that the store's own are made from
+    module.Cursor, module.Connection = Cursor, Connection
 """
 
 
