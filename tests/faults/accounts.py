@@ -44,15 +44,15 @@ def stored_ids(served: Served) -> collections.Counter[UUID]:
     )
 
 
-def hold(served: Served, acknowledged: Iterable[UUID], *, perhaps: Iterable[UUID] = ()) -> None:
+def hold(served: Served, acknowledged: Iterable[UUID], *, perhaps: Iterable[UUID] = (), within_s: float = 120) -> None:
     """Wait until nothing is queued, and hold the ledger: all *acknowledged* are stored, once, and little else.
 
     Args:
         perhaps: Events that were sent and got no answer, or a refusal: they may be stored, once.
     """
     must = set(acknowledged)
-    served.wait_for(lambda: totals(served)["queued"] == 0, "end of the queue", within_s=120)
-    served.wait_for(lambda: totals(served)["stored"] >= len(must), f"{len(must)} stored events", within_s=120)
+    served.wait_for(lambda: totals(served)["queued"] == 0, "end of the queue", within_s=within_s)
+    served.wait_for(lambda: totals(served)["stored"] >= len(must), f"{len(must)} stored events", within_s=within_s)
     assert not faults_in(served)
     found = stored_ids(served)
     assert not must - found.keys(), f"{len(must - found.keys())} acknowledged events are lost"

@@ -20,7 +20,7 @@ class Burst:
     """Clients that send events until all are acknowledged; a dead server they wait for.
 
     Args:
-        ids: Of the events; event *n* is of issue *n* modulo `KINDS`.
+        ids: Of the events; event *n* is of issue *n* modulo *kinds*.
         path, port: Where to.
         clients: How many send at once, a connection each.
         pause_s: How long each waits between two events.
@@ -31,12 +31,22 @@ class Burst:
         slowest_s: The longest that an answer took.
     """
 
-    def __init__(self, ids: Sequence[UUID], path: str, port: int, *, clients: int = 8, pause_s: float = 0) -> None:
+    def __init__(
+        self,
+        ids: Sequence[UUID],
+        path: str,
+        port: int,
+        *,
+        clients: int = 8,
+        pause_s: float = 0,
+        kinds: int = KINDS,
+    ) -> None:
         self._ids = iter(enumerate(ids))
         self._path = path
         self._port = port
         self._clients = clients
         self._pause_s = pause_s
+        self._kinds = kinds
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._given_up = threading.Event()
@@ -91,7 +101,7 @@ class Burst:
 
     def _send(self, connection: http.client.HTTPConnection, number: int, event_id: UUID) -> bool:
         """Send an event; one that got no answer is sent again, and must count once all the same."""
-        body = envelope(event_id, **exception(f"Burst{number % KINDS}Error"))
+        body = envelope(event_id, **exception(f"Burst{number % self._kinds}Error"))
         begun = time.monotonic()
         try:
             connection.request("POST", self._path, body=body)

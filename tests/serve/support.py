@@ -98,6 +98,14 @@ class Served:
         assert response.status == status, (response.status, body)
         return json.loads(body)
 
+    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
+        """Return status and answer of a request to the API, with another token if one is given."""
+        with contextlib.closing(self.connect()) as client:
+            text = None if body is None else json.dumps(body)
+            client.request(method, path, text, {"Authorization": f"Bearer {token or self.token}"})
+            response = client.getresponse()
+            return response.status, json.loads(response.read())
+
     def pages(self, path: str) -> Iterator[Any]:
         """Yield all rows of a list."""
         cursor = ""
@@ -116,10 +124,15 @@ class Served:
     def envelope_path(self) -> str:
         return f"/api/{self.project_id}/envelope/?sentry_key={self.key}"
 
-    def send(self, event_id: UUID, **event: Any) -> int:
-        """Send an event on a connection of its own, and return the status."""
+    def send(self, event_id: UUID, *, project: tuple[int, str] | None = None, **event: Any) -> int:
+        """Send an event on a connection of its own, and return the status.
+
+        Args:
+            project: Number and key of another project than the first.
+        """
+        path = self.envelope_path if project is None else f"/api/{project[0]}/envelope/?sentry_key={project[1]}"
         with contextlib.closing(self.connect()) as client:
-            client.request("POST", self.envelope_path, body=envelope(event_id, **event))
+            client.request("POST", path, body=envelope(event_id, **event))
             response = client.getresponse()
             response.read()
             return response.status
