@@ -14,17 +14,23 @@ _SQL = {
     "sqlite": ("sqlite", "sqlite3", ""),
     "postgresql": ("postgresql+psycopg", "psycopg", "postgres"),
     "postgres": ("postgresql+psycopg", "psycopg", "postgres"),
+    "duckdb": ("duckdb+rustrak", "duckdb", ""),
     "mariadb": ("mariadb+pymysql", "pymysql", "mariadb"),
     "mysql": ("mariadb+pymysql", "pymysql", "mariadb"),
 }
-_SAMPLES = "sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE, mariadb://USER:PASSWORD@HOST/DATABASE, memory://"
+_FILES = ("sqlite", "duckdb")
+_SAMPLES = (
+    "sqlite:///PATH, duckdb:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE, mariadb://USER:PASSWORD@HOST/DATABASE, "
+    "memory://"
+)
 
 
 def open_store(url: str) -> Store:
     """Open the store at *url*, and bring its schema to ours where it keeps one.
 
-    ``memory://`` · ``sqlite:///path`` (relative; four slashes for an absolute one) · ``postgresql://...`` ·
-    ``mariadb://...`` · and what other packages offer under the entry points ``rustrak.stores``, by scheme.
+    ``memory://`` · ``sqlite:///path`` (relative; four slashes for an absolute one) · ``duckdb:///path`` (likewise) ·
+    ``postgresql://...`` · ``mariadb://...`` · and what other packages offer under the entry points ``rustrak.stores``,
+    by scheme.
 
     Raises:
         ConfigurationError: no store answers to that URL; the text says which do, and never repeats the URL, for it
@@ -66,7 +72,8 @@ def _open_sql(url: str, scheme: str) -> Store:
     except (ArgumentError, ValueError):
         raise ConfigurationError(f"database URL: it cannot be read; write it as one of {_SAMPLES}") from None
     if not parsed.database or parsed.database == ":memory:":
-        if scheme == "sqlite":
-            raise ConfigurationError("database URL: name a file, as in sqlite:///rustrak.db; for none, use memory://")
+        if scheme in _FILES:
+            sample = f"{scheme}:///errors.{'db' if scheme == 'sqlite' else scheme}"
+            raise ConfigurationError(f"database URL: name a file, as in {sample}; for none, use memory://")
         raise ConfigurationError("database URL: it names no database; end it with /DATABASE")
     return SqlStore(parsed)

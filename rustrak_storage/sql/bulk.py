@@ -2,7 +2,8 @@
 
 SQLAlchemy makes a dictionary of bound values for every row, and writes a new statement for every length of an ``IN``.
 For thousands of rows a second that costs more than the database does; so here a statement is compiled once a dialect,
-rows are tuples that go to the driver as they are, and lists are filled up to a few lengths.
+rows are tuples that go to the driver as they are, and lists are filled up to a few lengths. DuckDB gets all rows of a
+statement at once, see `rustrak_storage.sql.columnar`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,13 +13,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Executable, Table
 
+from rustrak_storage.sql import columnar
+from rustrak_storage.sql.columnar import Merge
+
 _LENGTHS = (8, 64, 256)
 Rows = Sequence[tuple[Any, ...]]
 
 
-def write(connection: Connection, statement: Executable, names: tuple[str, ...], rows: Rows) -> None:
+def write(connection: Connection, statement: Executable | Merge, names: tuple[str, ...], rows: Rows) -> None:
     """Execute *statement* once for each of *rows*, whose values have the *names* of bound values, in that order."""
-    if rows:
+    if rows and connection.dialect.name == "duckdb":
+        columnar.write(connection, statement, names, rows)
+    elif rows:
         sql, arrange = _compiled(connection.dialect, statement, names)
         connection.exec_driver_sql(sql, [arrange(row) for row in rows] if arrange is not None else list(rows))
 
@@ -30,6 +36,9 @@ def find(
 
     A value is a tuple where *by* has several columns.
     """
+    if connection.dialect.name == "duckdb":
+        yield from columnar.find(connection, table, result, by, values)
+        return
     for chunk in _filled(values):
         sql = _find_sql(connection.dialect, table, result, by, len(chunk))
         bound = tuple(chunk) if len(by) == 1 else tuple(part for value in chunk for part in value)

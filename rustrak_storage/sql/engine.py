@@ -4,8 +4,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy import exc as sa
@@ -13,6 +13,10 @@ from sqlalchemy import exc as sa
 from rustrak_core.errors import RustrakError, StoreRefusedError, StoreUnavailableError
 from rustrak_storage.forks import hold_while_forking
 from rustrak_storage.sql import sqlite
+from rustrak_storage.sql.duck_errors import FORKED, hint, is_conflict, is_of_duckdb
+
+if TYPE_CHECKING:
+    from rustrak_storage.sql.duck import DuckFile
 
 T = TypeVar("T")
 
@@ -37,18 +41,32 @@ _ABANDONED: list[object] = []
 class Database:
     """A database as transactions that happen whole or not at all.
 
-    Thread-safe. A forked child gets connections of its own. On SQLite one writer at a time is let in by a lock, since
-    waiting on a lock is fair and quick, and waiting for SQLite's own is neither; among processes SQLite's decides.
+    Thread-safe. A forked child gets connections of its own, but for DuckDB's, whose file belongs to one process. On
+    SQLite and DuckDB one writer at a time is let in by a lock: waiting on a lock is fair and quick, and waiting for
+    SQLite's own is neither; among processes SQLite's decides. DuckDB would let one of two fail.
     """
 
     def __init__(self, url: URL) -> None:
-        """Connect to *url* when first needed; its driver is chosen already."""
+        """Connect to *url* when first needed, to DuckDB at once; its driver is chosen already.
+
+        Raises:
+            StoreUnavailableError: the file of SQLite or DuckDB cannot be opened.
+        """
         self.dialect_name = url.get_backend_name()
         self.is_sqlite = self.dialect_name == "sqlite"
+        self._writing = threading.Lock()
+        self._duck: DuckFile | None = None
         if self.is_sqlite:
             sqlite.create_private(url)
-        self._engine = sqlite.engine(url) if self.is_sqlite else _server_engine(url)
-        self._writing = threading.Lock()
+            self._engine = sqlite.engine(url)
+        elif self.dialect_name == "duckdb":
+            from rustrak_storage.sql import duck  # noqa: PLC0415 - loads DuckDB, which others need not
+
+            self._duck = duck.open_file(url)
+            self._writing = self._duck.writing
+            self._engine = duck.engine(self._duck)
+        else:
+            self._engine = _server_engine(url)
         self._pid = os.getpid()
         self._closed = False
         if self.is_sqlite:
@@ -58,7 +76,7 @@ class Database:
     def reading(self, *, snapshot: bool = False) -> Iterator[Connection]:
         """Give a connection for reading; with *snapshot* all of its reads see one moment."""
         with translated(), self._usable().connect() as connection:
-            if snapshot and not self.is_sqlite:
+            if snapshot and not self._is_file:  # in a file, all of a transaction's reads do
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
@@ -87,8 +105,10 @@ class Database:
         """Give a connection in a transaction that no other process' migration runs beside."""
         with translated(), self._usable().connect() as connection:
             connection.execution_options(rustrak_write=True)
-            with _migration_lock(connection):
+            with self._writing if self._duck is not None else nullcontext(), _migration_lock(connection):
                 yield connection
+            if self._duck is not None:
+                self._duck.keep_private()
 
     def close(self) -> None:
         """Close all connections; what is asked later raises StoreUnavailableError."""
@@ -99,19 +119,31 @@ class Database:
             if self.is_sqlite:
                 sqlite.empty_log(self._engine)
             self._engine.dispose()
+            if self._duck is not None:
+                self._duck.let_go()
+
+    @property
+    def _is_file(self) -> bool:
+        return self.is_sqlite or self._duck is not None
 
     def _write_once(self, work: Callable[[Connection], T]) -> T:
         engine = self._usable()
-        if not self.is_sqlite:
+        if not self._is_file:
             with engine.begin() as connection:
                 return work(connection)
-        with self._writing, engine.connect().execution_options(rustrak_write=True) as connection, connection.begin():
-            return work(connection)
+        with self._writing, engine.connect().execution_options(rustrak_write=True) as connection:
+            with connection.begin():
+                done = work(connection)
+            if self._duck is not None:
+                self._duck.keep_private()
+            return done
 
     def _usable(self) -> Engine:
         if self._closed:
             raise StoreUnavailableError("the store is closed")
         if self._pid != os.getpid():
+            if self._duck is not None:
+                raise StoreUnavailableError(FORKED)
             _ABANDONED.append(self._engine.pool)
             self._engine.dispose(close=False)
             self._writing = threading.Lock()
@@ -133,10 +165,14 @@ def _ours(error: sa.SQLAlchemyError) -> RustrakError:
     kind = type(error).__name__
     if isinstance(error, sa.DataError | sa.IntegrityError):
         return StoreRefusedError(f"the database does not take what was to be written ({kind})")
-    original = str(getattr(error, "orig", "")).lower()
-    for sign, hint in _SQLITE_HINTS:
-        if "sqlite" in type(getattr(error, "orig", None)).__module__ and sign in original:
-            return StoreUnavailableError(f"the database cannot be used: {hint}")
+    original = getattr(error, "orig", None)
+    reason = None
+    if original is not None and is_of_duckdb(original):
+        reason = hint(original)
+    elif "sqlite" in type(original).__module__:
+        reason = next((text for sign, text in _SQLITE_HINTS if sign in str(original).lower()), None)
+    if reason is not None:
+        return StoreUnavailableError(f"the database cannot be used: {reason}")
     return StoreUnavailableError(
         f"the database cannot be reached or used ({kind}); check that it runs, and the database URL; then try again"
     )
@@ -147,6 +183,8 @@ def _worth_another_try(error: sa.DBAPIError) -> bool:
     original: Any = error.orig
     if isinstance(error, sa.IntegrityError) or getattr(original, "sqlstate", None) in _RETRIED_PG:
         return True
+    if is_of_duckdb(original):
+        return is_conflict(original)
     arguments: tuple[Any, ...] = getattr(original, "args", ())
     return bool(arguments) and arguments[0] in _RETRIED_MARIADB
 

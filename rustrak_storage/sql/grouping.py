@@ -12,7 +12,7 @@ from rustrak_core.page import Keyset, ListQuery, Page
 from rustrak_core.ports import GroupingStore, ProjectGrouping
 from rustrak_core.project import ProjectId
 from rustrak_core.times import from_micros, to_micros
-from rustrak_storage.sql import schema
+from rustrak_storage.sql import bulk, schema
 from rustrak_storage.sql.base import SqlPart
 from rustrak_storage.sql.engine import unreadable
 from rustrak_storage.sql.issues import mechanisms_of
@@ -60,7 +60,8 @@ class SqlGrouping(SqlPart, GroupingStore):
                 return known
             changed = attrs.evolve(known, rules=rules, changed_at=from_micros(to_micros(now)))
             _keep(connection, changed, is_kept=is_kept)
-            connection.execute(adding(connection.dialect.name, schema.state, "value"), {"name": _CHANGES, "value": 1})
+            more = adding(connection.dialect.name, schema.state, "value")
+            bulk.write(connection, more, ("name", "value"), [(_CHANGES, 1)])
             return changed
 
         return self._database.write(work)

@@ -89,6 +89,13 @@ def _other_version(found: str) -> str:
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "duckdb":
+        if version(connection) is None:
+            from rustrak_storage.sql import duck  # noqa: PLC0415 - loads DuckDB
+
+            duck.create_tables(connection, HEAD)
+            return
+        import rustrak_storage.sql.duck_migrations  # noqa: F401, PLC0415 - tells Alembic of DuckDB
     from alembic import command  # noqa: PLC0415 - see above
 
     command.upgrade(alembic_config(connection), "head")

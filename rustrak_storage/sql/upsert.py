@@ -7,10 +7,14 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from rustrak_storage.sql.columnar import Merge
+
 
 @cache
 def adding(dialect: str, table: Table, *columns: str) -> Any:
-    """Return a statement that inserts a row, or adds its *columns* to those of the row with its primary key."""
+    """Return what has `bulk.write` insert rows, or add their *columns* to those of the rows with their primary keys."""
+    if dialect == "duckdb":
+        return Merge(table, columns)
     if dialect == "mariadb":
         insert = mysql.insert(table)
         return insert.on_duplicate_key_update({name: table.c[name] + insert.inserted[name] for name in columns})

@@ -71,6 +71,22 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def duckdb_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DuckDB file with empty tables."""
+    path = tmp_path_factory.mktemp("template") / "errors.duckdb"
+    open_store(f"duckdb:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def duckdb_url(duckdb_template: Path, tmp_path: Path) -> str:
+    """The URL of a DuckDB file of a test's own, with empty tables."""
+    path = tmp_path / "errors.duckdb"
+    shutil.copy(duckdb_template, path)
+    return f"duckdb:///{path}"
+
+
 @pytest.fixture(
     params=[
         "sqlite",

@@ -25,6 +25,8 @@ SECRET = "hunter2"
         f"postgresql://me:{SECRET}@host:port/db",
         "sqlite://",
         "sqlite:///:memory:",
+        "duckdb://",
+        "duckdb:///:memory:",
         f"/var/lib/{SECRET}.db",
     ],
 )
@@ -38,7 +40,9 @@ def test_unknown_urls(url: str) -> None:
 
 def test_unknown_scheme_names_the_known_ones() -> None:
     """The text names what is known."""
-    with pytest.raises(ConfigurationError, match=r"sqlite:///PATH.*postgresql://.*mariadb://.*memory://"):
+    with pytest.raises(
+        ConfigurationError, match=r"sqlite:///PATH, duckdb:///PATH.*postgresql://.*mariadb://.*memory://"
+    ):
         open_store("oracle://x/y")
 
 

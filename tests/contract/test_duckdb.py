@@ -1,0 +1,74 @@
+"""The contract, kept by DuckDB: one process has the file, whose threads race."""
+
+import pytest
+
+from rustrak_storage import testing
+
+
+@pytest.fixture
+def store_url(duckdb_url: str) -> str:
+    return duckdb_url
+
+
+class TestProjects(testing.ProjectStoreContract):
+    pass
+
+
+class TestTokens(testing.TokenStoreContract):
+    pass
+
+
+class TestRecording(testing.RecordContract):
+    pass
+
+
+class TestGrouping(testing.GroupingStoreContract):
+    pass
+
+
+class TestIssues(testing.IssueStoreContract):
+    pass
+
+
+class TestIssueLists(testing.IssueListContract):
+    pass
+
+
+class TestMerges(testing.MergeContract):
+    pass
+
+
+class TestUnmerges(testing.UnmergeContract):
+    pass
+
+
+class TestSimilar(testing.SimilarContract):
+    pass
+
+
+class TestEvents(testing.EventStoreContract):
+    pass
+
+
+class TestHistory(testing.HistoryStoreContract):
+    pass
+
+
+class TestBackfill(testing.BackfillContract):
+    pass
+
+
+class TestExport(testing.ExportStoreContract):
+    pass
+
+
+class TestCounters(testing.CounterStoreContract):
+    pass
+
+
+class TestMaintenance(testing.MaintenanceContract):
+    pass
+
+
+class TestRaces(testing.RaceContract):
+    pass
