@@ -15,10 +15,12 @@ _LARGE_BYTES = 128 * 1024
 def settle_memory() -> None:
     """Leave what was loaded at the start out of all further searches for garbage, and search less often.
 
-    Requests and events leave next to no cycles behind, and each full search would walk through every module.
+    Requests and events leave next to no cycles behind, and each full search would walk through every module. What the
+    start itself took and left goes back to the system, before children inherit it.
     """
     _give_back_large_blocks()
     gc.collect()
+    give_back_memory()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
 

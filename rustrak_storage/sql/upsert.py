@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import mysql, sqlite
 
 from rustrak_storage.sql.columnar import Merge
 
@@ -18,7 +18,13 @@ def adding(dialect: str, table: Table, *columns: str) -> Any:
     if dialect == "mariadb":
         insert = mysql.insert(table)
         return insert.on_duplicate_key_update({name: table.c[name] + insert.inserted[name] for name in columns})
-    conflict = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    conflict: Any
+    if dialect == "sqlite":
+        conflict = sqlite.insert(table)
+    else:
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - two MiB, which few need
+
+        conflict = postgresql.insert(table)
     keys: Sequence[str] = [column.name for column in table.primary_key]
     sums = {name: table.c[name] + conflict.excluded[name] for name in columns}
     return conflict.on_conflict_do_update(index_elements=keys, set_=sums)

@@ -2,6 +2,8 @@
 
 import hashlib
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -255,3 +257,15 @@ def test_facets_say_when_there_are_more(sqlite_url: str, tmp_path: Path) -> None
     assert kept == [(1000, 4)]
     assert count == [(1000, 1001)]
     store.close()
+
+
+def test_sqlite_loads_no_dialect_of_postgresql(tmp_path: Path) -> None:
+    """Every process of a server holds what the store loads, so one on SQLite does without the largest other dialect."""
+    url = f"sqlite:///{tmp_path / 'kept.db'}"
+    open_store(url).close()  # whose migrations load all
+    probe = (
+        "import sys; from rustrak_storage.factory import open_store; open_store(sys.argv[1]).close();"
+        "print([name for name in sys.modules if name.startswith('sqlalchemy.dialects.postgresql')])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe, url], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
