@@ -2,9 +2,15 @@
 
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_core.ports import Store
+from rustrak_storage.upkeep import Bar, Checked, Upgraded, no_bar
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 ENTRY_POINTS = "rustrak.stores"
 """The group of entry points by which other packages offer stores: the scheme's name, and what takes a URL."""
@@ -38,22 +44,77 @@ def open_store(url: str) -> Store:
         SchemaError: the schema is newer than this version knows, or the tables are not ours.
         StoreUnavailableError: the database cannot be reached.
     """
-    scheme = url.partition(":")[0].partition("+")[0].lower() if "://" in url else ""
+    scheme = _scheme(url)
     if scheme == "memory":
         from rustrak_storage.memory import MemoryStore
 
         return MemoryStore()
     if scheme in _SQL:
-        return _open_sql(url, scheme)
+        from rustrak_storage.sql import SqlStore
+
+        return SqlStore(_sql_url(url))
     for entry in entry_points(group=ENTRY_POINTS, name=scheme):
         store: Store = entry.load()(url)
         return store
+    raise _unknown()
+
+
+def upgrade_database(url: str, *, bar: Bar = no_bar) -> Upgraded:
+    """Bring the schema of the database at *url* to this version, as `open_store` does, and tell what it was before.
+
+    Many may do that at once: one migrates, and the others wait for it.
+
+    Raises:
+        ConfigurationError, SchemaError, StoreUnavailableError: as `open_store`; or the store has no schema of ours.
+    """
+    from rustrak_storage.sql.upkeep import upgrade
+
+    return upgrade(_upkept(url), bar=bar)
+
+
+def check_database(url: str, *, payloads: int | None, bar: Bar = no_bar) -> Checked:
+    """Look whether the database at *url* is as it must be; change nothing.
+
+    Args:
+        url: As for `open_store`.
+        payloads: How many payloads are read, spread over all; None for every one.
+        bar: Shows how far it has come.
+
+    Raises:
+        ConfigurationError, StoreUnavailableError: as `open_store`; or there is nothing that could be looked at.
+    """
+    from rustrak_storage.sql.upkeep import check
+
+    return check(_upkept(url, must_exist=True), payloads=payloads, bar=bar)
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].partition("+")[0].lower() if "://" in url else ""
+
+
+def _unknown() -> ConfigurationError:
     others = sorted(entry.name for entry in entry_points(group=ENTRY_POINTS))
     known = ", ".join([_SAMPLES, *(f"{name}://..." for name in others)])
-    raise ConfigurationError(f"database URL: its beginning names no store; known are {known}")
+    return ConfigurationError(f"database URL: its beginning names no store; known are {known}")
 
 
-def _open_sql(url: str, scheme: str) -> Store:
+def _upkept(url: str, *, must_exist: bool = False) -> "URL":
+    """Return the URL of a database that has a schema of ours, read and checked."""
+    scheme = _scheme(url)
+    if scheme not in _SQL:
+        if scheme != "memory" and not entry_points(group=ENTRY_POINTS, name=scheme):
+            raise _unknown()
+        raise ConfigurationError(
+            f"database URL: {scheme}:// keeps no tables of ours; `rustrak db` is for {', '.join(_SQL)}"
+        )
+    parsed = _sql_url(url)
+    if must_exist and scheme == "sqlite" and not Path(parsed.database or "").is_file():
+        raise ConfigurationError(f"there is no database at {parsed.database}")
+    return parsed
+
+
+def _sql_url(url: str) -> "URL":
+    scheme = _scheme(url)
     name, driver, extra = _SQL[scheme]
     asked = url.partition(":")[0].lower()
     if "+" in asked and asked.partition("+")[2] not in {driver, "pysqlite"}:
@@ -65,8 +126,6 @@ def _open_sql(url: str, scheme: str) -> Store:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
-    from rustrak_storage.sql import SqlStore
-
     try:
         parsed = make_url(url).set(drivername=name)
     except (ArgumentError, ValueError):
@@ -76,4 +135,4 @@ def _open_sql(url: str, scheme: str) -> Store:
             sample = f"{scheme}:///errors.{'db' if scheme == 'sqlite' else scheme}"
             raise ConfigurationError(f"database URL: name a file, as in {sample}; for none, use memory://")
         raise ConfigurationError("database URL: it names no database; end it with /DATABASE")
-    return SqlStore(parsed)
+    return parsed

@@ -87,6 +87,7 @@ def _version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
             "File stored events as other rules would, or tell what that would do.",
         ),
         "backfill": ("rustrak_http.cli.backfill:backfill", "Work out the newer grouping keys of issues."),
+        "db": ("rustrak_http.cli.db:db", "Look after the database: its schema, a check, a copy elsewhere."),
         "stats": ("rustrak_http.cli.stats:stats", "Show what became of every event, day by day."),
         "export": ("rustrak_http.cli.export:export", "Export events as a dataset: Parquet by day, or a DuckDB file."),
         "ask": ("rustrak_http.cli.ask:ask", "Answer stock questions from a dataset."),

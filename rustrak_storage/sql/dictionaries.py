@@ -126,7 +126,7 @@ class Dictionaries:
         Raises:
             StoreUnavailableError: one is not; the text says what to restore.
         """
-        for number, what in _lost(connection):
+        for number, what in lost_dictionaries(connection):
             used = select(schema.payload.c.event).where(schema.payload.c.dictionary == number).limit(1)
             if connection.execute(used).first() is not None:
                 raise StoreUnavailableError(
@@ -140,7 +140,7 @@ def checksum(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _lost(connection: Connection) -> Iterator[tuple[int, str]]:
+def lost_dictionaries(connection: Connection) -> Iterator[tuple[int, str]]:
     """Yield the numbers of dictionaries that are missing or damaged, and which of it; few rows are read for that."""
     sound: dict[int, bool] = {}
     for row in connection.execute(select(_TABLE)):

@@ -7,7 +7,9 @@ from sqlalchemy import Connection, inspect, text
 
 from rustrak_core.errors import SchemaError
 from rustrak_storage.sql.engine import Database
+from rustrak_storage.sql.partial import refuse_partial
 from rustrak_storage.sql.schema import TABLES, VERSION_TABLE
+from rustrak_storage.upkeep import Bar, no_bar
 
 HEAD = "0006"
 """The newest revision that this version knows (a test compares it with the migrations)."""
@@ -17,33 +19,49 @@ KNOWN = frozenset(file.stem[1:5] for file in (MIGRATIONS / "versions").glob("v*.
 """All revisions that it knows, for they need not follow one another by number."""
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database, *, bar: Bar = no_bar, may_be_partial: bool = False) -> str | None:
     """Create the tables or bring them to `HEAD`; do nothing where they are there already.
 
+    Args:
+        database: The one to migrate.
+        bar: Shows how far a long step has come.
+        may_be_partial: Take a copy that is not complete as well.
+
+    Returns:
+        The revision that was there before; None where there was none.
+
     Raises:
-        SchemaError: the schema is newer than ours, or the tables are not ours.
+        SchemaError: the schema is newer than ours, the tables are not ours, or it is a copy that is not complete.
         StoreUnavailableError: the database cannot be reached.
     """
     with database.reading() as connection:
-        if version(connection) == HEAD:
-            return
+        before = version(connection)
+        if before == HEAD and not may_be_partial:
+            refuse_partial(connection)
+        if before == HEAD:
+            return before
     with database.migrating() as connection:
         _check(connection)
-        if version(connection) != HEAD:
-            _upgrade(connection)
+        before = version(connection)
+        if before is not None and not may_be_partial:
+            refuse_partial(connection)
+        if before != HEAD:
+            _upgrade(connection, bar)
+        return before
 
 
 def check(connection: Connection) -> None:
-    """Return if the schema is ours.
+    """Return if the schema is ours, and the store whole.
 
     Raises:
-        SchemaError: it is another.
+        SchemaError: it is another, or a copy that is not complete.
     """
     found = version(connection)
     if found is None:
         raise SchemaError("the database holds no schema of rustrak; restart to create it")
     if found != HEAD:
         raise SchemaError(_other_version(found))
+    refuse_partial(connection)
 
 
 def version(connection: Connection) -> str | None:
@@ -53,7 +71,7 @@ def version(connection: Connection) -> str | None:
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
 
 
-def alembic_config(connection: Connection) -> Any:
+def alembic_config(connection: Connection, bar: Bar = no_bar) -> Any:
     """Return Alembic's configuration for work on *connection*; also for a developer's own scripts."""
     from alembic.config import Config  # noqa: PLC0415 - takes long to import, and is seldom needed
 
@@ -61,6 +79,7 @@ def alembic_config(connection: Connection) -> Any:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
+    config.attributes["bar"] = bar
     return config
 
 
@@ -84,11 +103,12 @@ def _other_version(found: str) -> str:
             "install a newer rustrak: pip install --upgrade rustrak"
         )
     return (
-        f"the database's schema ({found}) is older than this version of rustrak needs ({HEAD}); restart to migrate it"
+        f"the database's schema ({found}) is older than this version of rustrak needs ({HEAD}); migrate it by "
+        "`rustrak db upgrade`, or by starting `rustrak serve` again"
     )
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, bar: Bar) -> None:
     if connection.dialect.name == "duckdb":
         if version(connection) is None:
             from rustrak_storage.sql import duck  # noqa: PLC0415 - loads DuckDB
@@ -98,4 +118,4 @@ def _upgrade(connection: Connection) -> None:
         import rustrak_storage.sql.duck_migrations  # noqa: F401, PLC0415 - tells Alembic of DuckDB
     from alembic import command  # noqa: PLC0415 - see above
 
-    command.upgrade(alembic_config(connection), "head")
+    command.upgrade(alembic_config(connection, bar), "head")

@@ -169,7 +169,7 @@ def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     """On SQLite a migration happens whole or not at all, and can be tried again."""
     url = f"sqlite:///{tmp_path}/rustrak.db"
 
-    def upgrade(connection: Any) -> None:
+    def upgrade(connection: Any, _bar: Any) -> None:
         connection.execute(text("CREATE TABLE rustrak_event (id INTEGER)"))
         raise StoreUnavailableError("the disk is full")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 from sqlalchemy.dialects import mysql
 
 from rustrak_core.errors import SchemaError
@@ -61,25 +61,37 @@ def upgrade() -> None:
 
 def _repack(connection: sa.Connection) -> None:
     dictionaries = _dictionaries(connection)
-    newest = dictionaries[max(dictionaries)] if dictionaries else None
-    compressor = zstd.ZstdCompressor(level=3, zstd_dict=None if newest is None else newest.as_digested_dict)
-    for rows in _batches(connection):
-        changed: list[dict[str, Any]] = []
-        added: list[dict[str, Any]] = []
-        for row in rows:
-            line = _line(row)
-            payload = _payload(row, dictionaries)
-            content = line if payload is None else line + b"\n" + payload
-            data = compressor.compress(content, compressor.FLUSH_FRAME)
-            is_smaller = len(data) < len(content)
-            values = {
-                "codec": "packed" if is_smaller else "plain",
-                "dictionary": max(dictionaries) if dictionaries and is_smaller else None,
-                "size": 0 if payload is None else len(payload),
-                "data": data if is_smaller else content,
-            }
-            (added if row.codec is None else changed).append(values | {"number": row.id})
-        _write(connection, changed, added)
+    newest = max(dictionaries, default=None)
+    digested = None if newest is None else dictionaries[newest].as_digested_dict
+    compressor = zstd.ZstdCompressor(level=3, zstd_dict=digested)
+    total = connection.execute(sa.select(sa.func.count()).select_from(EVENT)).scalar() or 0
+    with context.config.attributes["bar"]("Packing payloads anew", total) as advance:
+        for rows in _batches(connection):
+            changed: list[dict[str, Any]] = []
+            added: list[dict[str, Any]] = []
+            for row in rows:
+                if row.codec not in {"plain", "packed"}:
+                    packed = _packed(row, _payload(row, dictionaries), compressor, newest)
+                    (added if row.codec is None else changed).append(packed)
+            _write(connection, changed, added)
+            advance(len(rows))
+
+
+def _packed(
+    row: sa.Row[Any], payload: bytes | None, compressor: zstd.ZstdCompressor, dictionary: int | None
+) -> dict[str, Any]:
+    """Return the row of a payload, packed anew with that dictionary."""
+    line = _line(row)
+    content = line if payload is None else line + b"\n" + payload
+    data = compressor.compress(content, compressor.FLUSH_FRAME)
+    is_smaller = len(data) < len(content)
+    return {
+        "number": row.id,
+        "codec": "packed" if is_smaller else "plain",
+        "dictionary": dictionary if is_smaller else None,
+        "size": 0 if payload is None else len(payload),
+        "data": data if is_smaller else content,
+    }
 
 
 def _write(connection: sa.Connection, changed: list[dict[str, Any]], added: list[dict[str, Any]]) -> None:
@@ -115,7 +127,7 @@ def _dictionaries(connection: sa.Connection) -> dict[int, zstd.ZstdDict]:
 
 
 def _batches(connection: sa.Connection) -> Iterator[Sequence[sa.Row[Any]]]:
-    """Yield all events that were not packed anew, with their payloads, a batch at a time."""
+    """Yield all events with their payloads, a batch at a time."""
     tables = EVENT.outerjoin(PAYLOAD, PAYLOAD.c.event == EVENT.c.id)
     last = 0
     while True:
@@ -125,7 +137,7 @@ def _batches(connection: sa.Connection) -> Iterator[Sequence[sa.Row[Any]]]:
         if not rows:
             return
         last = rows[-1].id
-        yield [row for row in rows if row.codec not in {"plain", "packed"}]
+        yield rows
 
 
 def _line(row: sa.Row[Any]) -> bytes:
