@@ -108,7 +108,7 @@ def _upkept(url: str, *, must_exist: bool = False) -> "URL":
             f"database URL: {scheme}:// keeps no tables of ours; `rustrak db` is for {', '.join(_SQL)}"
         )
     parsed = _sql_url(url)
-    if must_exist and scheme == "sqlite" and not Path(parsed.database or "").is_file():
+    if must_exist and scheme in _FILES and not Path(parsed.database or "").is_file():
         raise ConfigurationError(f"there is no database at {parsed.database}")
     return parsed
 
