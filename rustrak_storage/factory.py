@@ -1,5 +1,6 @@
 """From a database URL to a store, whoever wrote it."""
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_core.ports import Store
-from rustrak_storage.upkeep import Bar, Checked, Upgraded, no_bar
+from rustrak_storage.upkeep import Bar, Checked, CopiedTable, Upgraded, no_bar
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -86,6 +87,25 @@ def check_database(url: str, *, payloads: int | None, bar: Bar = no_bar) -> Chec
     from rustrak_storage.sql.upkeep import check
 
     return check(_upkept(url, must_exist=True), payloads=payloads, bar=bar)
+
+
+def copy_database(source_url: str, target_url: str, *, bar: Bar = no_bar) -> Sequence[CopiedTable]:
+    """Copy a whole store to another database, which must be empty; see `rustrak_storage.sql.copying`.
+
+    It keeps everything, ids and short ids too, which the ports let nobody choose; so both must be databases that keep
+    our tables.
+
+    Returns:
+        What was copied, and compared with the source: a row for each table.
+
+    Raises:
+        ConfigurationError: as `open_store`; or there is no source, or the target is not empty, and was not touched.
+        SchemaError, StoreUnavailableError: as `open_store`.
+        StoreRefusedError: the target is not as the source was; until it is, no store opens it.
+    """
+    from rustrak_storage.sql.upkeep import copy
+
+    return copy(_upkept(source_url, must_exist=True), _upkept(target_url), bar=bar)
 
 
 def _scheme(url: str) -> str:

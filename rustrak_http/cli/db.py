@@ -1,5 +1,6 @@
-"""``rustrak db``: the database as a whole; its schema, and whether all is well with it."""
+"""``rustrak db``: the database as a whole; its schema, whether all is well with it, and a copy elsewhere."""
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -7,7 +8,7 @@ import click
 from rustrak_core.errors import ConfigurationError
 from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Place, json_option, option, with_place
-from rustrak_http.cli.output import print_json, print_text
+from rustrak_http.cli.output import print_json, print_table, print_text
 from rustrak_http.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 PAYLOADS_DEFAULT = 1000
 
 
-@click.group(epilog=examples("rustrak db upgrade", "rustrak db check", "rustrak db check --payloads all --json"))
+@click.group(
+    epilog=examples(
+        "rustrak db upgrade", "rustrak db check", "rustrak db copy sqlite:///rustrak.db postgresql://rustrak@db/rustrak"
+    )
+)
 def db() -> None:
-    """Look after the database: bring its schema to this version, check it."""
+    """Look after the database: bring its schema to this version, check it, copy it elsewhere."""
 
 
 @db.command(
@@ -92,6 +97,45 @@ def check(*, payloads: int | None, place: Place, as_json: bool) -> int:
     else:
         _print(done)
     return 1 if done.findings else 0
+
+
+def _url(_ctx: click.Context, param: click.Parameter, given: str) -> str:
+    name = given.removeprefix("env:")
+    if name == given:
+        return given
+    url = os.environ.get(name)
+    if not url:
+        raise click.BadParameter(f"the environment variable {name} is not set", param=param)
+    return url
+
+
+@db.command(
+    epilog=examples(
+        "rustrak db copy sqlite:////var/lib/rustrak/rustrak.db postgresql://rustrak@db.example.com/rustrak",
+        "rustrak db copy env:OLD_URL env:NEW_URL --json",
+    )
+)
+@click.argument("src", callback=_url)
+@click.argument("dst", callback=_url)
+@json_option
+def copy(*, src: str, dst: str, as_json: bool) -> None:
+    """Copy a whole store from database SRC to the empty database DST, of the same or another kind.
+
+    Each is a URL as for --database-url, or env:NAME for one that stands in that environment variable, where no list of
+    processes shows its password. Everything is copied as it is, ids too, in one moment of SRC, and then read again and
+    compared. Until that is done nobody opens DST; after an interruption, the same command begins anew.
+    """
+    import attrs
+
+    from rustrak_storage.factory import copy_database
+
+    copied = copy_database(src, dst, bar=progress_bar)
+    if as_json:
+        print_json({"rows": sum(each.rows for each in copied), "tables": [attrs.asdict(each) for each in copied]})
+        return
+    cells = [(each.table, f"{each.rows:,}", each.checksum) for each in copied]
+    print_table(("TABLE", "ROWS", "CHECKSUM"), cells, right=("ROWS",), whole=True)
+    click.echo(f"{sum(each.rows for each in copied):,} rows were copied, and are in DST as they were in SRC.", err=True)
 
 
 def _print(done: "Checked") -> None:

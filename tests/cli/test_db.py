@@ -1,6 +1,9 @@
 """`rustrak db`: the schema brought to this version, and the database looked at."""
 
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +72,42 @@ def test_nothing_there(rustrak: Rustrak) -> None:
 def test_payloads_are_a_number(rustrak: Rustrak, given: str) -> None:
     """Or all of them."""
     assert "write a number, or all" in rustrak.fails("db", "check", "--payloads", given, code=2)
+
+
+def test_copy(shop: Rustrak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of what was copied, or JSON; the copy is a store like the first one."""
+    here, there = f"sqlite:///{shop.data_dir}/rustrak.db", f"sqlite:///{tmp_path}/there.db"
+    done = shop("db", "copy", here, there)
+    assert ["rustrak_issue", "2"] in [line.split()[:2] for line in done.out.splitlines()]
+    assert "are in DST as they were in SRC" in done.err
+    assert shop.json("issues", "--database-url", there) == shop.json("issues", "--database-url", here)
+    monkeypatch.setenv("OLD", there)
+    told = shop.json("db", "copy", "env:OLD", f"sqlite:///{tmp_path}/third.db")
+    assert {"table": "rustrak_event", "rows": 2} in [
+        {"table": each["table"], "rows": each["rows"]} for each in told["tables"]
+    ]
+    assert told["rows"] == sum(each["rows"] for each in told["tables"])
+
+
+def test_what_cannot_be_copied(shop: Rustrak, tmp_path: Path) -> None:
+    """One line says why, and holds no password."""
+    here, there = f"sqlite:///{shop.data_dir}/rustrak.db", f"sqlite:///{tmp_path}/there.db"
+    shop("db", "copy", here, there)
+    assert "holds a store already" in shop.fails("db", "copy", here, there)
+    assert "NEW_URL is not set" in shop.fails("db", "copy", here, "env:NEW_URL", code=2)
+    assert "there is no database at" in shop.fails("db", "copy", f"{here}2", there)
+    said = shop.fails("db", "copy", here, "nosql://me:hunter2@host/db")
+    assert "names no store" in said
+    assert "hunter2" not in said
+
+
+def test_a_part_of_a_copy(shop: Rustrak) -> None:
+    """Whatever uses it is refused, `rustrak serve` too, and told what to do."""
+    change(shop, "INSERT INTO rustrak_state VALUES ('copying', 1)")
+    for command in (["issues"], ["db", "upgrade"]):
+        assert "`rustrak db copy`" in shop.fails(*command)
+    serve = [sys.executable, "-m", "rustrak_http.cli", "serve", "--port", "0"]
+    done = subprocess.run(serve, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "`rustrak db copy`" in done.stderr
+    assert "`rustrak db copy`" in shop("db", "check", code=1).out

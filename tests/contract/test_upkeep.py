@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_storage.factory import check_database, upgrade_database
@@ -16,19 +16,21 @@ from rustrak_storage.upkeep import Upgraded
 from tests.contract import whole
 from tests.contract.test_migrations import EVENTS
 from tests.contract.test_migrations import fill as fill_0001
+from tests.contract.whole import beside
 
 
 @pytest.fixture(
     params=[
         "sqlite",
+        "duckdb",
         pytest.param("postgres", marks=pytest.mark.needs_server),
         pytest.param("mariadb", marks=pytest.mark.needs_server),
     ]
 )
 def whole_url(request: pytest.FixtureRequest) -> str:
     """The URL of a store that holds something of everything, on each of the databases."""
-    if request.param == "sqlite":
-        url: str = request.getfixturevalue("sqlite_url")
+    if request.param in {"sqlite", "duckdb"}:
+        url: str = request.getfixturevalue(f"{request.param}_url")
     else:
         url = request.getfixturevalue("emptied")(request.param)
     whole.fill(url)
@@ -37,11 +39,9 @@ def whole_url(request: pytest.FixtureRequest) -> str:
 
 def do(url: str, *statements: str) -> None:
     """Change a database behind the store's back."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
+    with beside(url) as connection:
         for statement in statements:
             connection.execute(text(statement))
-    engine.dispose()
 
 
 def test_upgrade_tells_from_where_to_where(blank_url: str) -> None:
@@ -94,8 +94,7 @@ DAMAGE = {
 
 def test_what_is_wrong_is_named(whole_url: str) -> None:
     """Each with where it is and what to do; the database stays as it is."""
-    engine = create_engine(whole_url)
-    with engine.connect() as connection:
+    with beside(whole_url) as connection:
         ids = {
             "shop": connection.execute(text("SELECT id FROM rustrak_project WHERE slug = 'shop'")).scalar(),
             "till": connection.execute(
@@ -104,7 +103,6 @@ def test_what_is_wrong_is_named(whole_url: str) -> None:
             "event": connection.execute(text("SELECT MIN(id) + 20 FROM rustrak_event")).scalar(),
             "merged": connection.execute(text("SELECT MIN(id) FROM rustrak_issue WHERE leads_to > 0")).scalar(),
         }
-    engine.dispose()
     before: set[str] = set()
     for name, statements in DAMAGE.items():
         assert name not in before

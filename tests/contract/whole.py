@@ -1,15 +1,18 @@
 """A store with something of everything that one can hold: rows in every table."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
-from sqlalchemy import create_engine, insert
+from sqlalchemy import Connection, insert
 
 from rustrak_core.accepted import Count, Outcome
 from rustrak_core.issue import IssueState, ShortId
 from rustrak_core.ports import Store
 from rustrak_core.project import Project
-from rustrak_storage.factory import open_store
+from rustrak_storage.factory import _sql_url, open_store
 from rustrak_storage.sql import schema
+from rustrak_storage.sql.engine import Database
 from rustrak_storage.testing.similar import error
 from rustrak_storage.testing.values import NOW, after, create_project, digested, step, user
 
@@ -70,11 +73,16 @@ def record(store: Store, shop: Project, till: Project, gone: Project) -> None:
 
 def note_work(url: str, project: int, issue: int) -> None:
     """Note work that is under way."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
+    backfill = {"project_id": project, "mechanism": "anchor@1", "stage": "attaching", "upto": EVENTS}
+    key = {"project_id": project, "value": b"\x00\xff" * 8, "mechanism": "anchor@1", "issue_id": None}
+    with beside(url) as connection:
         connection.execute(insert(schema.unsettled).values(issue_id=issue, project_id=project))
-        backfill = {"project_id": project, "mechanism": "anchor@1", "stage": "attaching", "upto": EVENTS}
         connection.execute(insert(schema.backfill).values(backfill))
-        key = {"project_id": project, "value": b"\x00\xff" * 8, "mechanism": "anchor@1", "issue_id": None}
         connection.execute(insert(schema.newer_key).values(key))
-    engine.dispose()
+
+
+@contextmanager
+def beside(url: str) -> Iterator[Connection]:
+    """Give a connection to a database beside the store, in a transaction."""
+    with closing(Database(_sql_url(url))) as database, database.migrating() as connection:
+        yield connection
