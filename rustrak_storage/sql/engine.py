@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy import exc as sa
 
 from rustrak_core.errors import RustrakError, StoreRefusedError, StoreUnavailableError
 from rustrak_storage.forks import hold_while_forking
 from rustrak_storage.sql import sqlite
 from rustrak_storage.sql.duck_errors import FORKED, hint, is_conflict, is_of_duckdb
+from rustrak_storage.sql.server import named_lock, row_lock, server_engine
 
 if TYPE_CHECKING:
     from rustrak_storage.sql.duck import DuckFile
@@ -66,7 +67,7 @@ class Database:
             self._writing = self._duck.writing
             self._engine = duck.engine(self._duck)
         else:
-            self._engine = _server_engine(url)
+            self._engine = server_engine(url)
         self._pid = os.getpid()
         self._closed = False
         if self.is_sqlite:
@@ -85,7 +86,8 @@ class Database:
         """Do *work* in one transaction and return what it returns; where databases ask for it, do it again.
 
         Raises:
-            StoreUnavailableError: the database cannot be reached, or was too busy; nothing was written.
+            StoreUnavailableError: the database cannot be reached, or was too busy; nothing was written. But where the
+                connection broke within the commit, nobody knows: whoever goes on must look.
             StoreRefusedError: the database does not take what was to be written; nothing was.
         """
         attempt = 1
@@ -179,8 +181,14 @@ def _ours(error: sa.SQLAlchemyError) -> RustrakError:
 
 
 def _worth_another_try(error: sa.DBAPIError) -> bool:
-    """Tell whether the same work may succeed when done again: it lost a race against another transaction."""
+    """Tell whether the same work may succeed when done again, and is not done yet.
+
+    It lost a race against another transaction, or its connection before the commit, as when a server fails over. A
+    commit is no statement of ours; one whose answer did not come may have been done.
+    """
     original: Any = error.orig
+    if error.connection_invalidated:
+        return error.statement is not None
     if isinstance(error, sa.IntegrityError) or getattr(original, "sqlstate", None) in _RETRIED_PG:
         return True
     if is_of_duckdb(original):
@@ -189,44 +197,13 @@ def _worth_another_try(error: sa.DBAPIError) -> bool:
     return bool(arguments) and arguments[0] in _RETRIED_MARIADB
 
 
-def _server_engine(url: URL) -> Engine:
-    arguments: dict[str, Any] = {"connect_timeout": 10}
-    if url.get_backend_name() == "mariadb":
-        arguments["charset"] = "utf8mb4"
-    return create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=8,
-        max_overflow=24,
-        pool_timeout=sqlite.BUSY_TIMEOUT_S,
-        pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
-        paramstyle="format",  # values by position, see `rustrak_storage.sql.bulk`
-        connect_args={name: value for name, value in arguments.items() if name not in url.query},
-    )
-
-
 @contextmanager
 def _migration_lock(connection: Connection) -> Iterator[None]:
     """Hold the one lock of migrations, and a transaction, on any of the databases."""
-    if connection.dialect.name != "mariadb":
-        with connection.begin():  # on SQLite, BEGIN IMMEDIATE is the lock
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7238420556145)")
-            yield
-        return
-    # MariaDB commits at each CREATE, so that its lock belongs to the connection, and to this database by its name.
-    name = "CONCAT('rustrak/', LEFT(SHA1(DATABASE()), 32))"
-    locked = connection.exec_driver_sql(f"SELECT GET_LOCK({name}, 120)").scalar()
-    connection.commit()
-    if locked != 1:
-        raise StoreUnavailableError("another process has been migrating the database for minutes; try again later")
-    try:
-        with connection.begin():
-            yield
-    finally:  # not before the commit, or the next one would see half of it
-        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")
-        connection.commit()
+    locks = {"postgresql": row_lock, "mariadb": named_lock}
+    # On SQLite, BEGIN IMMEDIATE is the lock.
+    with locks.get(connection.dialect.name, Connection.begin)(connection):
+        yield
 
 
 @contextmanager

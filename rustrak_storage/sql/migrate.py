@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from rustrak_core.errors import SchemaError
 from rustrak_storage.sql.engine import Database
 from rustrak_storage.sql.partial import refuse_partial
-from rustrak_storage.sql.schema import TABLES, VERSION_TABLE
+from rustrak_storage.sql.schema import LOCK_TABLE, TABLES, VERSION_TABLE
 from rustrak_storage.upkeep import Bar, no_bar
 
 HEAD = "0006"
@@ -40,6 +40,8 @@ def migrate(database: Database, *, bar: Bar = no_bar, may_be_partial: bool = Fal
             refuse_partial(connection)
         if before == HEAD:
             return before
+        if not inspect(connection).has_table(LOCK_TABLE):  # nobody is at work: what is refused is left as it is
+            _check(connection)
     with database.migrating() as connection:
         _check(connection)
         before = version(connection)

@@ -33,6 +33,8 @@ NAMES = {
 metadata = MetaData(naming_convention=NAMES)
 
 VERSION_TABLE = "rustrak_schema_version"
+LOCK_TABLE = "rustrak_migration_lock"
+"""Whose row a process locks that migrates PostgreSQL; made before there is any schema."""
 
 # SQLite counts up by itself only in a column that is spelled INTEGER, which holds 64 bits there all the same.
 Id = BigInteger().with_variant(Integer(), "sqlite")

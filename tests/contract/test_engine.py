@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, insert, make_url, text
 
-from rustrak_core.errors import StoreRefusedError, StoreUnavailableError
+from rustrak_core.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 from rustrak_core.page import ListQuery
 from rustrak_storage.factory import open_store
 from rustrak_storage.sql import SqlStore, payloads, schema
@@ -184,6 +184,81 @@ def test_connections_that_were_cut_are_replaced(emptied: Callable[[str], str], s
     assert store.project(project.id) == project
     assert record_one(store, digested(project, 1)).event_count == 1
     store.close()
+
+
+@pytest.mark.needs_server
+@pytest.mark.parametrize("server", ["postgres", "mariadb"])
+def test_work_whose_connection_broke_is_done_again(emptied: Callable[[str], str], server: str) -> None:
+    """A connection that breaks before the commit costs another try; what was written on it is not there twice."""
+    url = emptied(server)
+    database = Database(_driver_url(url))
+    other = create_engine(url, isolation_level="AUTOCOMMIT")
+    tries: list[int] = []
+
+    def work(connection: Connection) -> None:
+        tries.append(1)
+        connection.execute(insert(schema.state).values(name="cut", value=7))
+        if len(tries) == 1:
+            with other.connect() as second:
+                _cut_others(second)
+        connection.execute(text("UPDATE rustrak_state SET value = value + 1 WHERE name = 'cut'"))
+
+    database.write(work)
+    with database.reading() as connection:
+        assert connection.execute(text("SELECT value FROM rustrak_state WHERE name = 'cut'")).scalars().all() == [8]
+    assert len(tries) == 2
+    other.dispose()
+    database.close()
+
+
+@pytest.mark.needs_server
+def test_a_commit_without_an_answer_is_not_done_again(emptied: Callable[[str], str]) -> None:
+    """Whether it was committed nobody knows, so that it is said instead: the spool waits, and looks how far it is."""
+    url = emptied("postgres")
+    database = Database(_driver_url(url))
+    other = create_engine(url, isolation_level="AUTOCOMMIT")
+    tries: list[int] = []
+
+    def work(connection: Connection) -> None:
+        tries.append(1)
+        connection.execute(insert(schema.state).values(name="cut", value=7))
+        with other.connect() as second:
+            _cut_others(second)
+
+    with pytest.raises(StoreUnavailableError):
+        database.write(work)
+    assert len(tries) == 1
+    other.dispose()
+    database.close()
+
+
+@pytest.mark.needs_server
+def test_who_only_reads_is_left(emptied: Callable[[str], str]) -> None:
+    """After a failover a server may go on as one that takes no writes: its connections are given up."""
+    database = Database(_driver_url(emptied("postgres")))
+    tries: list[int] = []
+
+    def work(connection: Connection) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            connection.execute(text("SET TRANSACTION READ ONLY"))
+        connection.execute(insert(schema.state).values(name="moved", value=7))
+
+    database.write(work)
+    assert len(tries) == 2
+    database.close()
+
+
+@pytest.mark.needs_server
+def test_the_pool_is_as_large_as_asked_for(emptied: Callable[[str], str]) -> None:
+    """The URL says how many connections a process has open at most; a wrong number is refused, with what to write."""
+    database = Database(make_url(emptied("postgres") + "?pool_size=3"))
+    pool: Any = database._engine.pool
+    assert (pool.size(), pool._max_overflow) == (3, 0)
+    database.close()
+    for wrong in ("1", "many", "-3", "0"):
+        with pytest.raises(ConfigurationError, match=r"pool_size must be a number from 2 to 1000"):
+            open_store(f"postgresql://u@127.0.0.1:1/x?pool_size={wrong}")
 
 
 def _cut_others(connection: Connection) -> None:

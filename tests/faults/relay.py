@@ -1,6 +1,7 @@
 """What stands between a server and its database: it passes bytes on, late if asked to, or not at all."""
 
 import contextlib
+import random
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ class Relay:
 
     Attributes:
         port: Where it listens, and does again after it was cut.
+        broken: How many connections were broken one by one.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -21,7 +23,9 @@ class Relay:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
+        self._listener: socket.socket | None = None
         self.port = 0
+        self.broken = 0
 
     def __enter__(self) -> Self:
         self._listen()
@@ -46,8 +50,31 @@ class Relay:
         yield
         self._delay_s = 0.0
 
+    @contextlib.contextmanager
+    def frayed(self, chance: random.Random, *, pause_s: float) -> Iterator[None]:
+        """Break a connection at a time, whichever it is and whatever it is at, with pauses of *pause_s* on average."""
+        over = threading.Event()
+
+        def break_some() -> None:
+            while not over.wait(chance.uniform(0, 2 * pause_s)):
+                with self._lock:
+                    passing = [sock for sock in self._open if sock is not self._listener]
+                if passing:
+                    with contextlib.suppress(OSError):
+                        chance.choice(passing).shutdown(socket.SHUT_RDWR)
+                        self.broken += 1
+
+        thread = threading.Thread(target=break_some, name="fray", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
     def _listen(self) -> None:
         listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        self._listener = listener
         self.port = listener.getsockname()[1]
         self._keep(listener)
         self._start(self._accept, listener)
