@@ -9,6 +9,8 @@ microseconds. A driver's errors never leave a backend: a database that cannot be
 from rustrak_core.ports.backfill import Backfill, BackfillStage, BackfillStore
 from rustrak_core.ports.export import (
     MEMBERSHIP_PRIME,
+    BareEvent,
+    BareExportStore,
     ExportStore,
     Member,
     Membership,
@@ -49,6 +51,8 @@ __all__ = [
     "Backfill",
     "BackfillStage",
     "BackfillStore",
+    "BareEvent",
+    "BareExportStore",
     "Confirm",
     "CounterStore",
     "EagerIntake",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
@@ -33,6 +33,35 @@ class NumberedEvent(NamedTuple):
 
     number: int
     event: StoredEvent
+
+
+class BareEvent(NamedTuple):
+    """An event, whole, as a store keeps it, so that millions are copied without making an object of each part.
+
+    Attributes:
+        number: As in `NumberedEvent`.
+        event_id: 16 bytes.
+        timestamp, received_at: Microseconds since 1970.
+        key_value: The grouping key's 16 bytes.
+        user: JSON, ``[id, email, username, ip_address]``; None where there is none.
+        details: A JSON object, its ``kind`` first, then ``type``, ``message``, ``culprit``, ``level``, ``platform``,
+            and where there are any ``tags`` (an object), ``sdk_client`` and ``hints`` (a list of pairs).
+        payload: As sent, byte for byte; None where it was shed.
+    """
+
+    number: int
+    project_id: int
+    event_id: bytes
+    issue_id: int
+    timestamp: int
+    received_at: int
+    mechanism: str
+    key_value: bytes
+    environment: str | None
+    release: str | None
+    user: str | None
+    details: bytes
+    payload: bytes | None
 
 
 class Membership(NamedTuple):
@@ -93,4 +122,13 @@ class ExportStore(Protocol):
 
     def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:
         """Return the wanted events of an issue with numbers not above *upto*, by ascending number."""
+        ...
+
+
+@runtime_checkable
+class BareExportStore(Protocol):
+    """Reads whole events with little work for each; for stores that keep them so."""
+
+    def export_bare(self, selection: Selection, *, after: int = 0, upto: int, limit: int = 1000) -> Sequence[BareEvent]:
+        """Return what `ExportStore.export` does; details and payloads are not looked into."""
         ...

@@ -125,7 +125,7 @@ class _Export:
             found = differences(self._target.connection, numbers, self._store, self._selection, upto=upto)
         missing = sorted(found.missing)
         for start in range(0, len(missing), PAGE):
-            self._gatherer.take(self._store.export_events(missing[start : start + PAGE]))
+            self._gatherer.read_these(missing[start : start + PAGE])
         self._stage.flush()
         self._stage.load(MOVED, found.moved_rows())
         self._stage.load(GONE, found.gone_rows())

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -11,10 +11,10 @@ import duckdb
 
 from rustrak_core.errors import RustrakError, StoreUnavailableError, UnknownProjectError
 from rustrak_core.page import LIMIT_MAX, ListQuery, walk
-from rustrak_core.ports import NumberedEvent, Selection, Store
+from rustrak_core.ports import BareEvent, BareExportStore, Selection, Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_storage.duck.errors import DatasetError
-from rustrak_storage.duck.rows import event_row
+from rustrak_storage.duck.rows import bare_event, event_line, part_of
 from rustrak_storage.duck.stage import APART, Stage
 
 Progress = Callable[[int], None]
@@ -41,22 +41,30 @@ class Gatherer:
         """Stage the events whose numbers are above *after* and not above *upto*."""
         done = after
         for page in self._pages(after, upto):
-            self.take(page)
+            self._take(page)
             progress(page[-1].number - done)
             done = page[-1].number
         self._stage.flush()
         progress(upto - done)
 
-    def take(self, events: Iterable[NumberedEvent]) -> None:
-        """Stage *events*."""
+    def read_these(self, numbers: Collection[int]) -> None:
+        """Stage the events with those *numbers*."""
+        self._take(map(bare_event, self._store.export_events(numbers)))
+
+    def _take(self, events: Iterable[BareEvent]) -> None:
         self._stage.add(
-            event_row(number, event, slug)
-            for number, event in events
-            if (slug := self._slug(event.summary.project_id)) is not None
+            (part_of(event), event_line(event, slug))
+            for event in events
+            if (slug := self._slug(ProjectId(event.project_id))) is not None
         )
 
-    def _pages(self, after: int, upto: int) -> Iterator[Sequence[NumberedEvent]]:
-        while page := self._store.export(self._selection, after=after, upto=upto, limit=PAGE):
+    def _pages(self, after: int, upto: int) -> Iterator[Sequence[BareEvent]]:
+        store, wanted = self._store, {"upto": upto, "limit": PAGE}
+        while page := (
+            store.export_bare(self._selection, after=after, **wanted)
+            if isinstance(store, BareExportStore)
+            else [*map(bare_event, store.export(self._selection, after=after, **wanted))]
+        ):
             yield page
             after = page[-1].number
 

@@ -6,69 +6,109 @@ from typing import Any
 
 import orjson
 
-from rustrak_core.accepted import EventKind
 from rustrak_core.digest import read_payload
-from rustrak_core.digested import StoredEvent, User
-from rustrak_core.event import title_of
 from rustrak_core.event.attributes import attribute
+from rustrak_core.event.exception import last_exception
 from rustrak_core.event.frames import frames_of
 from rustrak_core.event.scalars import boolean, cut, lenient_text, plain_text, unsigned
 from rustrak_core.grouping import transaction_of
 from rustrak_core.issue import Issue
 from rustrak_core.jsontext import dumps
+from rustrak_core.ports import BareEvent, NumberedEvent
 from rustrak_core.project import Project
-from rustrak_core.times import to_micros
+from rustrak_core.times import from_micros, to_micros
 
 _TEXT_MAX = 2000
 _SHORT_MAX = 200
 _FRAMES_MAX = 1000
 _LINE_MAX = 2**63 - 1
-_NOBODY = User()
+_DAY_MICROS = 86_400_000_000
+_EVENT = b'{"kind":"event"'
 
 
-def event_row(number: int, stored: StoredEvent, project: str) -> dict[str, Any]:
-    """Return event *number* as a row of ``events``, but for its day; *project* is the slug of its project.
-
-    What columns of the store hold is taken from there; the rest is read from the payload by the rules of
-    `rustrak_core.event`.
-    """
-    summary = stored.summary
-    user = summary.user or _NOBODY
-    sent, text = _read(stored)
-    sdk_name, sdk_version = _sdk(sent, stored.sdk_client)
-    return {
-        "number": number,
-        "event_id": str(summary.id),
-        "project_id": summary.project_id,
-        "project": project,
-        "issue_id": summary.issue_id,
-        "timestamp": to_micros(summary.timestamp),
-        "received_at": to_micros(summary.received_at),
+def bare_event(numbered: NumberedEvent) -> BareEvent:
+    """Return an event in the form in which other stores give it at once."""
+    number, stored = numbered
+    summary, user = stored.summary, stored.summary.user
+    details: dict[str, Any] = {
+        "kind": stored.kind,
         "type": stored.type,
         "message": stored.message,
         "culprit": stored.culprit,
         "level": stored.level,
         "platform": stored.platform,
-        "environment": summary.environment,
-        "release": summary.release,
+        "tags": dict(stored.tags),
+        "sdk_client": stored.sdk_client,
+        "hints": stored.hints,
+    }
+    parts = None if user is None else [user.id, user.email, user.username, user.ip_address]
+    return BareEvent(
+        number,
+        summary.project_id,
+        summary.id.bytes,
+        summary.issue_id,
+        to_micros(summary.timestamp),
+        to_micros(summary.received_at),
+        stored.key.mechanism,
+        bytes.fromhex(stored.key.value),
+        summary.environment,
+        summary.release,
+        None if parts is None else dumps(parts).decode(),
+        dumps(details),
+        stored.payload,
+    )
+
+
+def part_of(event: BareEvent) -> str:
+    """Return day and project of *event*, as in ``day=2026-01-15/project_id=1``."""
+    return _part(event.timestamp // _DAY_MICROS, event.project_id)
+
+
+@lru_cache(maxsize=1024)
+def _part(day: int, project_id: int) -> str:
+    return f"day={from_micros(day * _DAY_MICROS).date().isoformat()}/project_id={project_id}"
+
+
+def event_line(event: BareEvent, project: str) -> bytes:
+    """Return *event* as a line that `rustrak_storage.duck.lines` reads; *project* is the slug of its project.
+
+    What columns of the store hold is taken from there; the rest is read from the payload by the rules of
+    `rustrak_core.event`. What is JSON already is passed on as it is, for DuckDB to read.
+    """
+    sent, payload = _read(event)
+    own: dict[str, Any] = {
+        "project": project,
+        "mechanism": event.mechanism,
+        "environment": event.environment,
+        "release": event.release,
         "transaction": transaction_of(sent) or None,
         "url": _url(sent),
         "trace_id": _trace_id(sent),
-        "user_key": user.identity,
-        "user_id": user.id,
-        "user_email": user.email,
-        "user_name": user.username,
-        "user_ip": user.ip_address,
         "server": _short(lenient_text(sent.get("server_name"))),
-        "sdk_name": sdk_name,
-        "sdk_version": sdk_version,
-        "mechanism": stored.key.mechanism,
-        "grouping_key": stored.key.value,
-        "payload_bytes": len(stored.payload or b""),
-        "tags": dict(stored.tags),
-        "frames": _frames(sent, stored.kind),
-        "payload": text,
     }
+    own["sdk_name"], own["sdk_version"] = _sdk(sent, event.details)
+    if b"\n" in payload or b"\r" in payload:  # laid out for people, which a line cannot hold
+        own["payload"] = payload.decode()
+        payload = b""
+    head = (
+        b'{"number":%d,"event_id":"%b","project_id":%d,"issue_id":%d,"timestamp":%d,"received_at":%d,'
+        b'"grouping_key":"%b","payload_bytes":%d,"user":%b,"details":%b,"frames":[%b],"own":%b}'
+    )
+    values = (
+        event.number,
+        event.event_id.hex().encode(),
+        event.project_id,
+        event.issue_id,
+        event.timestamp,
+        event.received_at,
+        event.key_value.hex().encode(),
+        len(event.payload or b""),
+        b"null" if event.user is None else event.user.encode(),
+        event.details,
+        _frames(sent),
+        dumps(own),
+    )
+    return b"%b\x1f%b\n" % (head % values, payload)
 
 
 def issue_row(issue: Issue, project: str) -> dict[str, Any]:
@@ -116,30 +156,31 @@ def line_of(row: Mapping[str, Any]) -> bytes:
         return dumps(row) + b"\n"
 
 
-def _read(stored: StoredEvent) -> tuple[Mapping[str, Any], str | None]:
+def _read(event: BareEvent) -> tuple[Mapping[str, Any], bytes]:
     """Return the payload as an object, and as JSON that any reader takes: as sent, where that is such JSON."""
-    payload = stored.payload
+    payload = event.payload
     if payload is None:
-        return {}, None
-    if stored.kind == EventKind.EVENT:
+        return {}, b""
+    if event.details.startswith(_EVENT):
         try:
             value = orjson.loads(payload)
             if isinstance(value, dict):
-                return value, payload.decode()
+                return value, payload
         except ValueError:
             pass
-    lenient = read_payload(payload, stored.kind, stored.hints)
-    return (lenient, dumps(lenient).decode()) if lenient is not None else ({}, None)
+    details = orjson.loads(event.details)
+    lenient = read_payload(payload, details["kind"], [(name, value) for name, value in details.get("hints", ())])
+    return (lenient, dumps(lenient)) if lenient is not None else ({}, b"")
 
 
-def _frames(sent: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
-    exception = title_of(sent, kind).exception
+def _frames(sent: Mapping[str, Any]) -> bytes:
+    exception = last_exception(sent)
     own = None if exception is None else exception.get("stacktrace")
     frames = frames_of(attribute(sent, "stacktrace") if own is None else own)
-    return [_frame(frame) for frame in frames[-_FRAMES_MAX:] if isinstance(frame, dict)]
+    return b",".join([_frame(frame) for frame in frames[-_FRAMES_MAX:] if isinstance(frame, dict)])
 
 
-def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:
+def _frame(frame: Mapping[str, Any]) -> bytes:
     get = frame.get
     parts = (get("module"), get("filename"), get("abs_path"), get("function"), get("lineno"), get("in_app"))
     try:
@@ -148,19 +189,21 @@ def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:
         return _known_frame.__wrapped__(*parts)
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=16384, typed=True)
 def _known_frame(  # noqa: PLR0917 - the cache tells values apart by place and type
     module: Any, filename: Any, abs_path: Any, function: Any, lineno: Any, in_app: Any
-) -> dict[str, Any]:
-    """Return a frame of which these are the parts as sent; events have the same ones over and over."""
+) -> bytes:
+    """Return a frame of which these are the parts as sent, as JSON; events have the same ones over and over."""
     line = unsigned(lineno)
-    return {
-        "module": _short(plain_text(module)),
-        "filename": _short(plain_text(filename) or plain_text(abs_path)),
-        "function": _short(plain_text(function)),
-        "lineno": line if line is None or line <= _LINE_MAX else None,
-        "in_app": boolean(in_app),
-    }
+    return orjson.dumps(
+        {
+            "module": _short(plain_text(module)),
+            "filename": _short(plain_text(filename) or plain_text(abs_path)),
+            "function": _short(plain_text(function)),
+            "lineno": line if line is None or line <= _LINE_MAX else None,
+            "in_app": boolean(in_app),
+        }
+    )
 
 
 def _url(sent: Mapping[str, Any]) -> str | None:
@@ -175,11 +218,11 @@ def _trace_id(sent: Mapping[str, Any]) -> str | None:
     return _short(plain_text(trace.get("trace_id"))) if isinstance(trace, dict) else None
 
 
-def _sdk(sent: Mapping[str, Any], client: str | None) -> tuple[str | None, str | None]:
+def _sdk(sent: Mapping[str, Any], details: bytes) -> tuple[str | None, str | None]:
     sdk = sent.get("sdk")
     if isinstance(sdk, dict):
         return _short(plain_text(sdk.get("name"))), _short(lenient_text(sdk.get("version")))
-    name, _, version = (client or "").partition("/")
+    name, _, version = (orjson.loads(details).get("sdk_client") or "").partition("/")
     return _short(name), _short(version)
 
 

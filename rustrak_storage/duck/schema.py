@@ -15,6 +15,10 @@ NOTES = {1: "The first one."}
 FRAME = "STRUCT(module VARCHAR, filename VARCHAR, function VARCHAR, lineno BIGINT, in_app BOOLEAN)"
 
 
+_PACKED = {"payload": " USING COMPRESSION zstd"}
+"""What DuckDB would choose itself takes four times the room for payloads, and three times as long."""
+
+
 @attrs.frozen
 class Column:
     """A column: its name, DuckDB's type of it, and what it says."""
@@ -39,7 +43,7 @@ class Table:
 
     def declaration(self) -> str:
         """Return the columns as ``CREATE TABLE`` takes them."""
-        return ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
+        return ", ".join(f'"{column.name}" {column.type}{_PACKED.get(column.name, "")}' for column in self.columns)
 
 
 EVENTS = Table(

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 
 from rustrak_storage.duck.errors import writing
+from rustrak_storage.duck.lines import events_in
 from rustrak_storage.duck.rows import line_of
-from rustrak_storage.duck.schema import EVENTS, Column, Table, columns_sql
+from rustrak_storage.duck.schema import Column, Table, columns_sql
 
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 PARTED = f"{PARQUET}, PARTITION_BY (day, project_id), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
@@ -17,6 +19,9 @@ APART = "apart-"
 """How folders begin in which other processes have stages of theirs."""
 
 _LINES = 10_000
+_WORTH = 500
+"""So many lines of a day and project are worth a statement of their own."""
+
 _LINES_BYTES = 64 * 1024 * 1024
 _LINE_BYTES = 64 * 1024 * 1024
 
@@ -29,18 +34,18 @@ class Stage:
         self.folder = folder
         self.events = 0
         self._connection = connection
-        self._waiting: list[bytes] = []
-        self._bytes = 0
+        self._waiting: dict[str, list[bytes]] = {}
+        self._lines = self._bytes = 0
         self._writer = ThreadPoolExecutor(1, "stage")
         self._written: Future[None] | None = None
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take rows of events; see `rustrak_storage.duck.rows.event_row`."""
-        for row in rows:
-            line = line_of(row)
-            self._waiting.append(line)
+    def add(self, events: Iterable[tuple[str, bytes]]) -> None:
+        """Take lines of events, each behind its day and project; see `rustrak_storage.duck.rows.event_line`."""
+        for part, line in events:
+            self._waiting.setdefault(part, []).append(line)
+            self._lines += 1
             self._bytes += len(line)
-            if len(self._waiting) >= _LINES or self._bytes >= _LINES_BYTES:
+            if self._lines >= _LINES or self._bytes >= _LINES_BYTES:
                 self._hand_over()
 
     def flush(self) -> None:
@@ -59,17 +64,31 @@ class Stage:
             if self._written is not None:
                 self._written.result()
             self._written = self._writer.submit(self._write, self._waiting)
-            self.events += len(self._waiting)
-            self._waiting, self._bytes = [], 0
+            self.events += self._lines
+            self._waiting, self._lines, self._bytes = {}, 0, 0
 
-    def _write(self, rows: list[bytes]) -> None:
-        lines = self.folder / "events.ndjson"
+    def _write(self, parts: dict[str, list[bytes]]) -> None:
+        few: list[bytes] = []
         with writing(f"a file in {self.folder}"), self._connection.cursor() as cursor:
-            with lines.open("wb") as file:
-                file.writelines(rows)
             cursor.execute("SET enable_progress_bar = false")  # DuckDB takes a spawned process for a notebook
-            cursor.execute(f"COPY ({_select(EVENTS, lines)}) TO {quoted(self.folder / 'events')} ({PARTED})")
-            lines.unlink()
+            for part, lines in parts.items():
+                if len(lines) < _WORTH:
+                    few += lines
+                    continue
+                place = self.folder / "events" / part
+                place.mkdir(parents=True, exist_ok=True)
+                # DuckDB's own parting costs as much again, and a batch is mostly of one day and few projects.
+                bare = "SELECT * EXCLUDE (day, project_id) FROM ({rows})"
+                self._copy(cursor, lines, bare, f"{quoted(place / f'part-{uuid4()}.parquet')} ({PARQUET})")
+            if few:
+                self._copy(cursor, few, "{rows}", f"{quoted(self.folder / 'events')} ({PARTED})")
+
+    def _copy(self, cursor: duckdb.DuckDBPyConnection, lines: list[bytes], query: str, goal: str) -> None:
+        file = self.folder / "events.lines"
+        with file.open("wb") as opened:
+            opened.writelines(lines)
+        cursor.execute(f"COPY ({query.format(rows=events_in(file, max(map(len, lines))))}) TO {goal}")
+        file.unlink()
 
     def files(self) -> list[Path]:
         """Return the files of events, those of other processes among them, by day and project."""
@@ -90,17 +109,15 @@ class Stage:
 def _select(table: Table, lines: Path) -> str:
     """Return the query for rows of *table* that a file of JSON lines holds."""
     moments = {column.name: "BIGINT" for column in table.columns if column.type == "TIMESTAMP"}
-    present = [column for column in table.columns if column.name != "day"]
+    columns = columns_sql(table.columns, typed=moments)
     source = (
-        f"read_json({quoted(lines)}, format = 'newline_delimited', columns = {columns_sql(present, typed=moments)}, "
+        f"read_json({quoted(lines)}, format = 'newline_delimited', columns = {columns}, "
         f"maximum_object_size = {_LINE_BYTES})"
     )
     return f"SELECT {', '.join(map(_expression, table.columns))} FROM {source}"
 
 
 def _expression(column: Column) -> str:
-    if column.name == "day":
-        return "make_timestamp(timestamp)::DATE AS day"
     return f'make_timestamp("{column.name}") AS "{column.name}"' if column.type == "TIMESTAMP" else f'"{column.name}"'
 
 

@@ -81,6 +81,18 @@ def payload_of(content: bytes) -> bytes | None:
     return payload if end else None
 
 
+def parts_of(content: bytes) -> tuple[bytes, bytes | None]:
+    """Return the line of details in *content*, hardly looked at, and the payload as `payload_of` does.
+
+    Raises:
+        ValueError: it begins otherwise than `content_of` writes.
+    """
+    details, end, payload = content.partition(b"\n")
+    if not (details.startswith(b'{"kind":') and details.endswith(b"}")):
+        raise ValueError("details cannot be read")
+    return details, payload if end else None
+
+
 def _line(fields: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(fields)  # which never holds a line feed

@@ -41,15 +41,22 @@ def unpacked(connection: Connection, dictionaries: Dictionaries, row: Any) -> by
     Raises:
         StoreUnavailableError: it is missing or cannot be read, or its dictionary.
     """
-    if row.codec is None:
+    return unpacked_of(connection, dictionaries, row.codec, row.dictionary, row.data)
+
+
+def unpacked_of(
+    connection: Connection, dictionaries: Dictionaries, codec: str | None, dictionary: int | None, data: bytes
+) -> bytes:
+    """Return what `unpacked` does, of the parts of a row."""
+    if codec is None:
         raise StoreUnavailableError("an event's row in rustrak_payload is missing; restore it from a copy")
-    if row.dictionary is None:
+    if dictionary is None:
         with unreadable("an event's payload"):
-            return payloads.decode(row.codec, row.data)
+            return payloads.decode(codec, data)
     try:
-        return payloads.decode(row.codec, row.data, dictionaries.get(connection, row.dictionary))
+        return payloads.decode(codec, data, dictionaries.get(connection, dictionary))
     except ValueError:
         # Perhaps the database was restored from a copy since, and the dictionary of that number is another.
-        dictionary = dictionaries.get(connection, row.dictionary, anew=True)
+        found = dictionaries.get(connection, dictionary, anew=True)
         with unreadable("an event's payload"):
-            return payloads.decode(row.codec, row.data, dictionary)
+            return payloads.decode(codec, data, found)

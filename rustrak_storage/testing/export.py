@@ -1,16 +1,30 @@
 """What an ExportStore must do."""
 
+import orjson
 import pytest
 
 from rustrak_core.digested import User
 from rustrak_core.errors import StoreUnavailableError
 from rustrak_core.issue import IssueId
-from rustrak_core.ports import Member, Membership, NumberedEvent, Place, Refiling, Selection, Store
+from rustrak_core.ports import (
+    BareEvent,
+    BareExportStore,
+    Member,
+    Membership,
+    NumberedEvent,
+    Place,
+    Refiling,
+    Selection,
+    Store,
+)
 from rustrak_core.project import Project
+from rustrak_core.times import to_micros
 from rustrak_storage.factory import open_store
 from rustrak_storage.testing.values import NOW, StoreContract, after, create_project, digested, key, record_one
 
 ALL = Selection()
+_USER = ("id", "email", "username", "ip_address")
+_DETAILS = ("kind", "type", "message", "culprit", "level", "platform")
 
 
 def read_all(store: Store, selection: Selection = ALL, *, upto: int | None = None, limit: int = 2) -> list[int]:
@@ -29,7 +43,39 @@ def read(store: Store, selection: Selection = ALL, *, upto: int | None = None, l
 
 
 class ExportStoreContract(StoreContract):
-    """`rustrak_core.ports.ExportStore`."""
+    """`rustrak_core.ports.ExportStore`, and `rustrak_core.ports.BareExportStore` where a store is one."""
+
+    def test_bare_events_are_whole_ones(self, store: Store, project: Project) -> None:
+        """What is read with little work says the same, in the same pages."""
+        if not isinstance(store, BareExportStore):
+            pytest.skip("reads no bare events")
+        user = User(id="1", ip_address="::1")
+        ours = [
+            digested(project, 1, user=user, tags=(("a", "b"),), release="1", environment="x\x1fy", sdk_client="a/1")
+        ]
+        store.record([*ours, digested(project, 2, payload=None, hints=(("user-agent", "m"),)), digested(project, 3)])
+        gone = record_one(store, digested(project, 4, "gone"))
+        store.delete_issue(gone.id, now=NOW)
+        bare: list[BareEvent] = []
+        last = store.last_event_number()
+        while page := store.export_bare(ALL, after=bare[-1].number if bare else 0, upto=last, limit=2):
+            bare += page
+        for event, (number, whole) in zip(bare, read(store), strict=True):
+            details = orjson.loads(event.details)
+            given = None if event.user is None else User(**dict(zip(_USER, orjson.loads(event.user), strict=True)))
+            assert event.details.startswith(b'{"kind":')
+            assert (event.number, event.event_id, event.payload) == (number, whole.summary.id.bytes, whole.payload)
+            assert (event.project_id, event.issue_id) == (whole.summary.project_id, whole.summary.issue_id)
+            assert (event.mechanism, event.key_value.hex()) == (whole.key.mechanism, whole.key.value)
+            assert (event.environment, event.release) == (whole.summary.environment, whole.summary.release)
+            assert (event.timestamp, event.received_at) == tuple(
+                map(to_micros, (whole.summary.timestamp, whole.summary.received_at))
+            )
+            assert given == whole.summary.user
+            assert {name: details[name] for name in _DETAILS} == {name: getattr(whole, name) for name in _DETAILS}
+            assert details.get("tags", {}) == dict(whole.tags)
+            assert details.get("sdk_client") == whole.sdk_client
+            assert [tuple(pair) for pair in details.get("hints", ())] == list(whole.hints)
 
     def test_whole_and_in_order(self, store: Store, project: Project) -> None:
         """Events of all projects come whole, by ascending number, in pages of any size."""
