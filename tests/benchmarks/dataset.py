@@ -13,9 +13,12 @@ import click
 from rustrak_core.accepted import AcceptedEvent
 from rustrak_core.digest import digest
 from rustrak_core.ports import Store
+from rustrak_core.times import to_micros
 from rustrak_storage.duck import Dataset, export, questions
 from rustrak_storage.factory import open_store
 from tests.benchmarks.dataset_events import make_dataset
+from tests.benchmarks.dataset_sqlite import QUESTIONS as SQLITE_QUESTIONS
+from tests.benchmarks.dataset_sqlite import ask_sqlite, fill_sqlite
 from tests.benchmarks.events import event_json, issue_of
 from tests.benchmarks.report import Table
 
@@ -29,11 +32,12 @@ FORMS = {"DuckDB file": "errors.duckdb", "Parquet folder": "errors"}
 @click.option("--stored", default=60_000, show_default=True, help="Events in the store that is exported.")
 @click.option("--runs", default=3, show_default=True, help="How often each question is asked; the best counts.")
 def main(events: int, stored: int, runs: int) -> None:
-    """Measure exporting, and the stock questions over 30 days and over all events."""
+    """Measure exporting, the stock questions over 30 days and over all events, and the same in SQL on SQLite."""
     with tempfile.TemporaryDirectory(prefix="rustrak-dataset-") as folder:
         place = Path(folder)
-        for table in (_exports(place, stored), _questions(place, events, runs)):
-            click.echo(f"\n{table.text()}")
+        click.echo(f"\n{_exports(place, stored).text()}")
+        click.echo(f"\n{_questions(place, events, runs).text()}")
+        click.echo(f"\n{_compared(place, runs).text()}")
 
 
 def fill_store(store: Store, count: int) -> None:
@@ -86,7 +90,30 @@ def _questions(place: Path, events: int, runs: int) -> Table:
     return Table(title=f"Questions over {events:,} events", note="The best of a few.", head=head, rows=[*rows.values()])
 
 
+def _compared(place: Path, runs: int) -> Table:
+    """Return how much quicker questions are than in SQL on a SQLite store of the same events."""
+    rows, store = [], place / "compared.db"
+    with Dataset.open(place / FORMS["DuckDB file"]) as dataset:
+        fill_sqlite(dataset, store)
+        until = to_micros(dataset.about.exported_at)
+        for question in SQLITE_QUESTIONS:
+            row = [question]
+            for days in (30, None):
+                ours = _seconds(dataset, question, days, runs)
+                since = 0 if days is None else until - days * 86_400_000_000
+                theirs = min(ask_sqlite(store, question, since, until) for _ in range(runs))
+                row += [f"{theirs:.3f} s", f"{theirs / ours:.0f} times"]
+            rows.append(row)
+    head = ["", "SQLite, 30 days", "the dataset is quicker", "SQLite, all", "the dataset is quicker"]
+    note = "Questions that a SQLite store's columns can answer; tags of single events, frames, SDKs are not in them."
+    return Table(title="The same in SQL on a SQLite store", note=note, head=head, rows=rows)
+
+
 def _asked(dataset: Dataset, question: str, days: int | None, runs: int) -> str:
+    return f"{_seconds(dataset, question, days, runs):.3f} s"
+
+
+def _seconds(dataset: Dataset, question: str, days: int | None, runs: int) -> float:
     own = {}
     if question == "lift":
         statement = "SELECT short_id FROM issues ORDER BY event_count DESC LIMIT 1 OFFSET 5"
@@ -96,4 +123,4 @@ def _asked(dataset: Dataset, question: str, days: int | None, runs: int) -> str:
         begun = time.perf_counter()
         dataset.ask(question, days=days, **own).rows()
         taken.append(time.perf_counter() - begun)
-    return f"{min(taken):.3f} s"
+    return min(taken)
