@@ -56,8 +56,8 @@ _ISSUE = (
     "VALUES (?, ?, ?, 'open', ?, ?, '', 'error', 'python', '', ?, 0, 0, 0, zeroblob(32))"
 )
 _ROWS = (
-    "SELECT number, project_id, event_id, issue_id, epoch_us(timestamp), epoch_us(received_at), mechanism, grouping_key, "
-    "environment, release, CASE WHEN user_id IS NOT NULL THEN json_array(user_id, NULL, NULL, NULL)::VARCHAR END, "
+    "SELECT number, project_id, event_id, issue_id, epoch_us(timestamp), epoch_us(received_at), mechanism, "
+    "grouping_key, environment, release, CASE WHEN user_id IS NOT NULL THEN json_array(user_id, NULL, NULL, NULL)::VARCHAR END, "
     "payload_bytes FROM events WHERE number > $start AND number <= $stop ORDER BY number"
 )
 _EVENT = (
