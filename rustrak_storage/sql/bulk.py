@@ -6,17 +6,21 @@ rows are tuples that go to the driver as they are, and lists are filled up to a 
 statement at once, see `rustrak_storage.sql.columnar`.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable, Table
+from sqlalchemy import BigInteger, Connection, Dialect, Executable, Insert, Integer, LargeBinary, String, Table
 
 from rustrak_storage.sql import columnar
 from rustrak_storage.sql.columnar import Merge
 
 _LENGTHS = (8, 64, 256)
+_ALL_BOUND = re.compile(r"\(([^()]*)\) VALUES \(%s(?:::\w+)?(?:, %s(?:::\w+)?)*\)")
+# Of texts no length is said: a cast would cut one that is too long, where it is to be refused.
+_LIST_TYPES = ((LargeBinary, "BYTEA"), (String, "TEXT"), (BigInteger, "BIGINT"), (Integer, "INTEGER"))
 Rows = Sequence[tuple[Any, ...]]
 
 
@@ -24,6 +28,8 @@ def write(connection: Connection, statement: Executable | Merge, names: tuple[st
     """Execute *statement* once for each of *rows*, whose values have the *names* of bound values, in that order."""
     if rows and connection.dialect.name == "duckdb":
         columnar.write(connection, statement, names, rows)
+    elif rows and (at_once := _in_columns(connection.dialect, statement, names)) is not None:
+        connection.exec_driver_sql(at_once, tuple(map(list, zip(*rows, strict=True))))
     elif rows:
         sql, arrange = _compiled(connection.dialect, statement, names)
         connection.exec_driver_sql(sql, [arrange(row) for row in rows] if arrange is not None else list(rows))
@@ -62,6 +68,27 @@ def _compiled(
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     order = [names.index(name) for name in compiled.positiontup]
     return str(compiled), None if order == list(range(len(names))) else itemgetter(*order)
+
+
+@cache
+def _in_columns(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> str | None:
+    """Return a text that inserts all rows at once, given a list for each column; None where the statement is another.
+
+    To PostgreSQL, a statement for each row costs most of the time that recording takes. This one is the same however
+    many rows there are, so that it is planned once.
+    """
+    if dialect.name != "postgresql" or not isinstance(statement, Insert):
+        return None
+    sql = str(statement.compile(dialect=dialect, column_keys=list(names)))
+    found = _ALL_BOUND.search(sql)
+    if found is None or found[1].replace('"', "").split(", ") != list(names):
+        return None
+    columns = [statement.table.c[name].type for name in names]
+    types = [next((text for kind, text in _LIST_TYPES if isinstance(column, kind)), None) for column in columns]
+    if None in types:
+        return None
+    lists = ", ".join(f"%b::{text}[]" for text in types)
+    return f"{sql[: found.end(1)]}) SELECT * FROM unnest({lists}){sql[found.end() :]}"  # noqa: S608 - names are ours
 
 
 @cache
