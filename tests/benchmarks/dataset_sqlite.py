@@ -57,8 +57,9 @@ _ISSUE = (
 )
 _ROWS = (
     "SELECT number, project_id, event_id, issue_id, epoch_us(timestamp), epoch_us(received_at), mechanism, "
-    "grouping_key, environment, release, CASE WHEN user_id IS NOT NULL THEN json_array(user_id, NULL, NULL, NULL)::VARCHAR END, "
-    "payload_bytes FROM events WHERE number > $start AND number <= $stop ORDER BY number"
+    "grouping_key, environment, release, "
+    "CASE WHEN user_id IS NOT NULL THEN json_array(user_id, NULL, NULL, NULL)::VARCHAR END, payload_bytes "
+    "FROM events WHERE number > $start AND number <= $stop ORDER BY number"
 )
 _EVENT = (
     "INSERT INTO rustrak_event (id, project_id, event_id, issue_id, timestamp, received_at, mechanism, grouping_value, "
