@@ -36,6 +36,7 @@ from rustrak_core.ports.spool import (
 from rustrak_core.ports.store import (
     CounterStore,
     EventStore,
+    ForkableStore,
     IssueStore,
     Ledger,
     Maintenance,
@@ -59,6 +60,7 @@ __all__ = [
     "EventStore",
     "ExportStore",
     "FiledEvent",
+    "ForkableStore",
     "GroupingStore",
     "HistoryStore",
     "Intake",

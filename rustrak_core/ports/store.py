@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 import attrs
@@ -269,6 +269,15 @@ class Maintenance(Protocol):
 
     def close(self) -> None:
         """Release connections and files. Calls after it raise StoreUnavailableError."""
+        ...
+
+
+@runtime_checkable
+class ForkableStore(Protocol):
+    """What a store can do so that processes forked from this one go on with it; others are opened in each."""
+
+    def disconnect(self) -> None:
+        """Close all connections and files; whoever asks next, here or in a forked process, opens its own."""
         ...
 
 

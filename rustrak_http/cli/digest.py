@@ -19,6 +19,7 @@ from rustrak_http.worker import Beat, DigestWorker
 if TYPE_CHECKING:
     from rustrak_core.ports import Store
     from rustrak_http.cli.meter import Meter
+    from rustrak_http.cli.shared import SharedStore
 
 _log = logging.getLogger("rustrak.worker")
 
@@ -40,16 +41,22 @@ _NICENESS = 5
 
 
 def digest(
-    place: Place, life: Life, *, workers: int, meter: "Meter | None" = None, answers_metrics: bool = False
+    place: Place,
+    shared: "SharedStore",
+    life: Life,
+    *,
+    workers: int,
+    meter: "Meter | None" = None,
+    answers_metrics: bool = False,
 ) -> int:
     """Digest until *life* is over, finish the batch at hand, and return the exit status.
 
     Args:
+        shared: The store of *place*.
         workers: How many share the spool, this one among them.
         meter: Has counted what is digested; None for not.
         answers_metrics: Whether to answer on the meter's own port, as where no HTTP process does.
     """
-    from rustrak_storage.factory import open_store
     from rustrak_storage.spool import DirectorySpoolReader
 
     os.nice(_NICENESS)
@@ -78,7 +85,7 @@ def digest(
 
     with pulse:
         try:
-            store = open_store(place.database_url)
+            store = shared.opened()
         except RustrakError as error:
             _log.error("worker_not_started reason=%s", error)
             return 1

@@ -3,7 +3,7 @@
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,12 +12,11 @@ from rustrak_core.errors import ConfigurationError
 from rustrak_core.quota import Quotas
 from rustrak_core.receive import Admission, Limits
 from rustrak_core.tracker import KnownRules
-from rustrak_http.app import create_app
 from rustrak_http.board import ChildState
 from rustrak_http.cli.logs import tell_repeats
 from rustrak_http.cli.memory import settle_memory
-from rustrak_http.cli.options import Place, open_configured_store
-from rustrak_http.cli.roles import ServerRole
+from rustrak_http.cli.options import Place
+from rustrak_http.cli.shared import SharedApp, SharedStore
 from rustrak_http.express import ExpressLane, Lane
 from rustrak_http.metered import MeteredApp, MeteredLane
 from rustrak_http.server import HttpServer, ServerSettings
@@ -43,12 +42,11 @@ def serve_http(
     sock: socket.socket,
     life: Life,
     *,
-    role: ServerRole,
-    public_url: str | None,
+    shared_store: SharedStore,
+    shared_app: SharedApp,
     limits: Limits,
     quotas: Quotas,
     open_spool: Callable[..., Any],
-    worker_states: Sequence[Callable[[], ChildState]],
     server_name: str,
     processes: int,
     threads: int,
@@ -59,9 +57,8 @@ def serve_http(
     """Serve until *life* is over, and finish what has begun; return the exit status.
 
     Args:
-        role: What the server is there for.
+        shared_store, shared_app: Of all processes, see `rustrak_http.cli.shared`.
         open_spool: Opens the spool; takes ``digesting``.
-        worker_states: How each digest worker is; none where the server has none.
         server_name: ``waitress`` or ``granian``.
         processes: How many share the socket.
         connections: How many connections this process has open at most.
@@ -70,21 +67,15 @@ def serve_http(
     from rustrak_storage.keys import StoredKeyRing
     from rustrak_storage.quota_file import QuotaFile
 
-    store = open_configured_store(place)
+    store = shared_store.opened()
     rules = KnownRules(store)
     spool = open_spool(digesting=rules.digest)
     keys = StoredKeyRing(store, directory=place.data_dir)
     keeper = QuotaFile(place.quota_file, quotas)
-    app: Any = create_app(
-        store,
-        spool=spool,
-        keys=keys,
-        public_url=public_url,
-        quotas=keeper,
-        limits=limits,
-        worker_alive=(lambda: workers_trouble([state() for state in worker_states])) if worker_states else None,
-        role=role,
-    )
+    shared_app.spool.settle(spool)
+    shared_app.keys.settle(keys)
+    shared_app.quotas.settle(keeper)
+    app = shared_app.app
     lane: Lane = ExpressLane(
         keys=keys, intake=spool, limits=limits, clock=utc_now, new_id=new_uuid, admission=Admission(keeper)
     )

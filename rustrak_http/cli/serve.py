@@ -29,6 +29,7 @@ from rustrak_http.cli.options import (
     with_place,
 )
 from rustrak_http.cli.roles import ServerRole, require_shareable
+from rustrak_http.cli.shared import SharedApp, SharedStore
 from rustrak_http.cli.welcome import Facts, announce, first_start
 from rustrak_http.processes import raise_file_limit
 from rustrak_http.server import CONNECTIONS_DEFAULT, THREADS_DEFAULT, listen, local_url
@@ -201,20 +202,20 @@ def run(settings: Settings, *, as_json: bool) -> None:
         url = public_url or here
         remember_public_url(place, url)
         first = first_start(store)
-    store.close()
 
     processes = settings.processes if role.accepts else 0
     workers = settings.workers if role.digests else 0
     board = Board(processes + workers)
     meter = _meter(settings, board, processes=processes, workers=workers)
     states = [partial(board.state, processes + number) for number in range(workers)]
+    shared = SharedStore(place, store)
     roles: list[Role] = []
     if sock is not None:
         serving = _serving(
-            settings, sock, public_url=public_url, open_spool=open_spool, worker_states=states, meter=meter
+            settings, sock, shared, public_url=public_url, open_spool=open_spool, worker_states=states, meter=meter
         )
         roles += [serving] * processes
-    roles += [_digesting(settings, sock, meter)] * workers
+    roles += [_digesting(settings, sock, shared, meter)] * workers
     settle_memory()
     facts = Facts(place=place, role=role, url=url, here=here, metrics_url=_metrics_url(meter, here), first=first)
     hurried = Supervisor(roles, board).run(
@@ -251,6 +252,7 @@ def _listening(settings: Settings) -> socket.socket | None:
 def _serving(
     settings: Settings,
     sock: socket.socket,
+    shared: SharedStore,
     *,
     public_url: str | None,
     open_spool: Callable[..., Any],
@@ -265,12 +267,17 @@ def _serving(
         http.serve_http,
         settings.place,
         sock,
-        role=settings.role,
-        public_url=public_url,
+        shared_store=shared,
+        shared_app=SharedApp.made(
+            shared.store,
+            role=settings.role,
+            public_url=public_url,
+            limits=settings.limits,
+            worker_alive=(lambda: http.workers_trouble(state() for state in worker_states)) if worker_states else None,
+        ),
         limits=settings.limits,
         quotas=settings.quotas,
         open_spool=open_spool,
-        worker_states=worker_states,
         server_name=settings.server,
         processes=processes,
         threads=settings.threads,
@@ -281,18 +288,20 @@ def _serving(
     return Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2, silent_s=http.SILENT_S)
 
 
-def _digesting(settings: Settings, sock: socket.socket | None, meter: "Meter | None") -> Role:
-    work = partial(_digest, settings, sock, meter)
+def _digesting(settings: Settings, sock: socket.socket | None, shared: SharedStore, meter: "Meter | None") -> Role:
+    work = partial(_digest, settings, sock, shared, meter)
     return Role(
         name="digest", run=work, grace_s=digest.GRACE_S, silent_s=digest.SILENT_S, backoff_max_s=digest.BACKOFF_MAX_S
     )
 
 
-def _digest(settings: Settings, sock: socket.socket | None, meter: "Meter | None", life: Life) -> int:
+def _digest(
+    settings: Settings, sock: socket.socket | None, shared: SharedStore, meter: "Meter | None", life: Life
+) -> int:
     if settings.role.accepts:  # else the port would be taken for as long as a batch takes after the others are gone
         _stop_listening(sock, meter)
     answers = not settings.role.accepts
-    return digest.digest(settings.place, life, workers=settings.workers, meter=meter, answers_metrics=answers)
+    return digest.digest(settings.place, shared, life, workers=settings.workers, meter=meter, answers_metrics=answers)
 
 
 def _stop_listening(sock: socket.socket | None, meter: "Meter | None") -> None:

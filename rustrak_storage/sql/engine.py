@@ -112,17 +112,21 @@ class Database:
             if self._duck is not None:
                 self._duck.keep_private()
 
+    def disconnect(self) -> None:
+        """Close all connections; what is asked later makes new ones."""
+        if self._pid == os.getpid():
+            if self.is_sqlite:
+                sqlite.empty_log(self._engine)
+            self._engine.dispose()
+
     def close(self) -> None:
         """Close all connections; what is asked later raises StoreUnavailableError."""
         if self._closed:
             return
         self._closed = True
-        if self._pid == os.getpid():
-            if self.is_sqlite:
-                sqlite.empty_log(self._engine)
-            self._engine.dispose()
-            if self._duck is not None:
-                self._duck.let_go()
+        self.disconnect()
+        if self._duck is not None and self._pid == os.getpid():
+            self._duck.let_go()
 
     @property
     def _is_file(self) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import URL, Connection
 
-from rustrak_core.ports import Store
+from rustrak_core.ports import ForkableStore, Store
 from rustrak_core.project import Project
 from rustrak_core.token import Token
 from rustrak_storage.sql.backfill import SqlBackfill
@@ -35,6 +35,7 @@ class SqlStore(
     SqlBackfill,
     SqlExport,
     SqlCounters,
+    ForkableStore,
     Store,
 ):
     """Keeps everything in SQLite, PostgreSQL or MariaDB."""
@@ -87,6 +88,10 @@ class SqlStore(
         with self._database.reading() as connection:
             check(connection)
             self._dictionaries.examine(connection)
+
+    def disconnect(self) -> None:
+        """See `rustrak_core.ports.ForkableStore.disconnect`."""
+        self._database.disconnect()
 
     def close(self) -> None:
         """See `rustrak_core.ports.Maintenance.close`."""

@@ -1,6 +1,7 @@
 """What the SQL store promises beside the contract: durability, errors without secrets, readers beside a writer."""
 
 import hashlib
+import os
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, create_engine, insert, make_url, text
 
 from rustrak_core.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 from rustrak_core.page import ListQuery
+from rustrak_core.ports import ForkableStore
 from rustrak_storage.factory import open_store
 from rustrak_storage.sql import SqlStore, payloads, schema
 from rustrak_storage.sql.engine import Database
@@ -331,6 +333,25 @@ def test_facets_say_when_there_are_more(sqlite_url: str, tmp_path: Path) -> None
     other.close()
     assert kept == [(1000, 4)]
     assert count == [(1000, 1001)]
+    store.close()
+
+
+def test_a_store_goes_on_after_it_disconnected(tmp_path: Path) -> None:
+    """It opens connections anew when it is asked, here and in a process that is forked meanwhile."""
+    store = open_store(f"sqlite:///{tmp_path / 'kept.db'}")
+    assert isinstance(store, ForkableStore)
+    project = create_project(store, "kept")
+    store.disconnect()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            status = int(store.project(project.id).slug != project.slug)
+            store.close()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert store.project(project.id) == project
     store.close()
 
 
