@@ -13,6 +13,7 @@ Inherit the classes in a test module of yours, and give a fixture ``store_url`` 
 
 `SharedStoreContract` is for backends whose data outlives the store and is seen by other processes. To have failures
 explained, call ``pytest.register_assert_rewrite("rustrak_storage.testing")`` in ``conftest.py`` before that import.
+How a backend registers, and one that is whole, is told in docs/how-to/write-a-backend.md.
 """
 
 from rustrak_storage.testing.backfill import BackfillContract
