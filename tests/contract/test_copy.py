@@ -36,6 +36,7 @@ PAIRS = [
         ("duckdb", "duckdb"),
     )
 ]
+ROOT = Path(__file__).parent.parent.parent
 Url = Callable[[str], str]
 
 
@@ -242,7 +243,7 @@ def test_killed(source: str, target: str) -> None:
         "copy_database(*sys.argv[1:], bar=bar_that(4, wait))\n"
     )
     command = [sys.executable, "-c", script, source, target]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"half\n"
         os.kill(process.pid, signal.SIGKILL)
