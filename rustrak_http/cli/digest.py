@@ -4,10 +4,12 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import TYPE_CHECKING
 
 from rustrak_core.errors import RustrakError
+from rustrak_core.ports import SpoolReader
 from rustrak_http.cli.logs import tell_repeats
 from rustrak_http.cli.memory import give_back_memory, settle_memory
 from rustrak_http.cli.options import Place
@@ -63,21 +65,7 @@ def digest(
     stop = threading.Event()
     life.when_over(stop.set)
 
-    trimmed_at = time.monotonic()
-
-    def beat(trouble: str) -> None:
-        nonlocal trimmed_at
-        life.beat(trouble)
-        tell_repeats()
-        if time.monotonic() - trimmed_at >= TRIM_EVERY_S:
-            give_back_memory()
-            trimmed_at = time.monotonic()
-
-    pulse = Pulse(beat, stuck_s=STUCK_S)
-    pulse.trouble = "starting"
-
-    def heartbeat(sign: Beat) -> None:
-        pulse.trouble = sign.trouble or ""
+    pulse = pulse_of(life.beat)
 
     def recorded(events: int) -> None:
         if meter is not None:
@@ -91,17 +79,48 @@ def digest(
             return 1
         with closing(store), closing(DirectorySpoolReader(place.spool_dir, readers=workers)) as reader:
             settle_memory()
-            worker = DigestWorker(
-                store,
-                reader,
-                heartbeat=heartbeat,
-                progress=pulse.step,
-                recorded=recorded,
-                rehearsal=Rehearsal(stuck_s=STUCK_S),
-            )
+            worker = worker_of(store, reader, pulse, recorded=recorded, rehearsal=Rehearsal(stuck_s=STUCK_S))
             with _answering(place, store, meter) if answers_metrics else nullcontext():
                 worker.run(stop)
     return 0
+
+
+def pulse_of(beat: Callable[[str], None], *, cpu_time: Callable[[], float] = time.process_time) -> Pulse:
+    """Return a worker's pulse, which calls *beat* while the worker is not stuck.
+
+    Args:
+        beat: Gives a sign of life, and says what keeps the worker from recording.
+        cpu_time: Tells how much of the processor the worker has used, in seconds.
+    """
+    trimmed_at = time.monotonic()
+
+    def keep_house(trouble: str) -> None:
+        nonlocal trimmed_at
+        beat(trouble)
+        tell_repeats()
+        if time.monotonic() - trimmed_at >= TRIM_EVERY_S:
+            give_back_memory()
+            trimmed_at = time.monotonic()
+
+    pulse = Pulse(keep_house, stuck_s=STUCK_S, cpu_time=cpu_time)
+    pulse.trouble = "starting"
+    return pulse
+
+
+def worker_of(
+    store: "Store",
+    reader: SpoolReader,
+    pulse: Pulse,
+    *,
+    recorded: Callable[[int], None],
+    rehearsal: Rehearsal | None,
+) -> DigestWorker:
+    """Return a worker that *pulse* beats for; see `DigestWorker` for the rest."""
+
+    def heartbeat(sign: Beat) -> None:
+        pulse.trouble = sign.trouble or ""
+
+    return DigestWorker(store, reader, heartbeat=heartbeat, progress=pulse.step, recorded=recorded, rehearsal=rehearsal)
 
 
 def _answering(place: Place, store: "Store", meter: "Meter | None") -> AbstractContextManager[None]:

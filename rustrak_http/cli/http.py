@@ -23,6 +23,7 @@ from rustrak_http.server import HttpServer, ServerSettings
 from rustrak_http.supervisor import Life
 
 if TYPE_CHECKING:
+    from rustrak_http.cli.digest_thread import DigestThread
     from rustrak_http.cli.meter import Meter
 
 _log = logging.getLogger("rustrak.serve")
@@ -53,6 +54,7 @@ def serve_http(
     connections: int,
     trusted_proxy: str | None,
     meter: "Meter | None" = None,
+    digesting: "Callable[..., DigestThread] | None" = None,
 ) -> int:
     """Serve until *life* is over, and finish what has begun; return the exit status.
 
@@ -63,6 +65,7 @@ def serve_http(
         processes: How many share the socket.
         connections: How many connections this process has open at most.
         meter: Has requests counted, and ``/metrics`` answered; None for neither.
+        digesting: Makes the thread of this process that digests; None where other processes do.
     """
     from rustrak_storage.keys import StoredKeyRing
     from rustrak_storage.quota_file import QuotaFile
@@ -97,6 +100,12 @@ def serve_http(
     life.when_over(server.stop)
     settle_memory()
 
+    thread = None if digesting is None else digesting(store, failed=server.stop)
+
+    def beat() -> None:
+        if thread is None or not thread.is_silent:  # else the process is killed, and started again
+            life.beat()
+
     def ask_store() -> None:
         keys.refresh()
         rules.refresh()
@@ -107,13 +116,14 @@ def serve_http(
         _Housekeeping(tell_repeats),
         _Housekeeping(spool.flush),
         _Housekeeping(ask_store),
+        nullcontext() if thread is None else thread,
     ):  # apart: a store may take its time
-        server.run(grace_s=GRACE_S, beat=life.beat)
+        server.run(grace_s=GRACE_S, beat=beat)
     spool.close()
     keeper.close()
     keys.close()
     store.close()
-    return 0
+    return 1 if thread is not None and thread.has_failed else 0
 
 
 def server_class(name: str) -> Any:

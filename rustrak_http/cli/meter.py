@@ -85,11 +85,11 @@ class Meter:
 
 
 def database_bytes(file: Path | None) -> int | None:
-    """Return how large a SQLite database is, what it has not yet written back included; None for any other."""
+    """Return how large the file of SQLite or DuckDB is, with what is not yet written back; None for others."""
     if file is None:
         return None
     total = 0
-    for path in (file, file.with_name(f"{file.name}-wal")):
+    for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}.wal")):
         try:
             total += path.stat().st_size
         except FileNotFoundError:

@@ -88,10 +88,10 @@ class Place:
 
     @property
     def database_file(self) -> Path | None:
-        """The SQLite file, or None where the database is another one."""
+        """The file of SQLite or DuckDB, or None where the database is another one."""
         scheme, _, path = self.database_url.partition(":///")
         file = path.partition("?")[0]
-        return Path(file) if scheme.startswith("sqlite") and file not in {"", ":memory:"} else None
+        return Path(file) if scheme.startswith(("sqlite", "duckdb")) and file not in {"", ":memory:"} else None
 
     def make(self) -> None:
         """Create the data directory, for its owner alone.
@@ -151,7 +151,7 @@ def open_configured_store(place: Place, *, create: bool = True) -> "Store":
 
     Args:
         place: Where it is.
-        create: Make the data directory and an empty SQLite file where there is none yet.
+        create: Make the data directory and an empty file of SQLite or DuckDB where there is none yet.
 
     Raises:
         ConfigurationError: the data directory cannot be made; or *create* is false and there is nothing there.

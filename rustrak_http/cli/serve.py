@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_core.quota import Quotas
@@ -28,7 +29,7 @@ from rustrak_http.cli.options import (
     remember_public_url,
     with_place,
 )
-from rustrak_http.cli.roles import ServerRole, require_shareable
+from rustrak_http.cli.roles import ServerRole, digests_in_thread, require_one_process, require_shareable
 from rustrak_http.cli.shared import SharedApp, SharedStore
 from rustrak_http.cli.welcome import Facts, announce, first_start
 from rustrak_http.processes import raise_file_limit
@@ -69,6 +70,11 @@ class Settings:
     metrics: bool
     metrics_host: str
     metrics_port: int | None
+
+    @property
+    def in_thread(self) -> bool:
+        """Whether the one HTTP process also digests, in a thread."""
+        return digests_in_thread(self.place.database_url)
 
 
 def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
@@ -161,8 +167,14 @@ def serve(as_json: bool, log_format: str, role: str, **options: Any) -> None:  #
     quotas = Quotas(
         **{f"{whose}_{window}": options.pop(f"quota_{whose}_{window}") for whose in _WHOSE for window in _WINDOWS}
     )
+    if digests_in_thread(options["place"].database_url):
+        options |= {name: 1 for name in ("processes", "workers") if not _is_given(name)}
     log_to_stderr(log_format)
     run(Settings(role=ServerRole(role), limits=limits, quotas=quotas, **options), as_json=as_json)
+
+
+def _is_given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def run(settings: Settings, *, as_json: bool) -> None:
@@ -177,10 +189,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
     """
     place, role = settings.place, settings.role
     require_shareable(role, place.database_url)
-    if place.database_url.startswith("memory:"):
-        raise ConfigurationError(
-            "a database in memory is of one process, and `rustrak serve` has several; leave --database-url away"
-        )
+    require_one_process(place.database_url, processes=settings.processes, workers=settings.workers)
     public_url = None if settings.public_url is None else checked_public_url(settings.public_url)
     sock = _listening(settings)
     before.check_spool(place)
@@ -212,12 +221,28 @@ def run(settings: Settings, *, as_json: bool) -> None:
     roles: list[Role] = []
     if sock is not None:
         serving = _serving(
-            settings, sock, shared, public_url=public_url, open_spool=open_spool, worker_states=states, meter=meter
+            settings,
+            sock,
+            shared,
+            board,
+            public_url=public_url,
+            open_spool=open_spool,
+            worker_states=states,
+            meter=meter,
         )
         roles += [serving] * processes
-    roles += [_digesting(settings, sock, shared, meter)] * workers
+    if not settings.in_thread:
+        roles += [_digesting(settings, sock, shared, meter)] * workers
     settle_memory()
-    facts = Facts(place=place, role=role, url=url, here=here, metrics_url=_metrics_url(meter, here), first=first)
+    facts = Facts(
+        place=place,
+        role=role,
+        url=url,
+        here=here,
+        metrics_url=_metrics_url(meter, here),
+        first=first,
+        in_thread=settings.in_thread,
+    )
     hurried = Supervisor(roles, board).run(
         started=partial(announce, facts, as_json=as_json),
         goes_on=presence.beat,
@@ -253,6 +278,7 @@ def _serving(
     settings: Settings,
     sock: socket.socket,
     shared: SharedStore,
+    board: Board,
     *,
     public_url: str | None,
     open_spool: Callable[..., Any],
@@ -260,6 +286,7 @@ def _serving(
     meter: "Meter | None",
 ) -> Role:
     from rustrak_http.cli import http
+    from rustrak_http.cli.digest_thread import DigestThread
 
     processes = settings.processes
     connections = min(settings.connections, processes * (raise_file_limit() - 200))
@@ -284,8 +311,10 @@ def _serving(
         connections=-(-connections // processes),
         trusted_proxy=settings.trusted_proxy,
         meter=meter,
+        digesting=partial(DigestThread, settings.place, board, processes, meter) if settings.in_thread else None,
     )
-    return Role(name="http", run=serve_http, grace_s=http.GRACE_S + 2, silent_s=http.SILENT_S)
+    grace_s = http.GRACE_S + 2 + (digest.GRACE_S if settings.in_thread else 0)
+    return Role(name="http", run=serve_http, grace_s=grace_s, silent_s=http.SILENT_S)
 
 
 def _digesting(settings: Settings, sock: socket.socket | None, shared: SharedStore, meter: "Meter | None") -> Role:

@@ -14,7 +14,7 @@ from rustrak_core.receive import Limits
 from rustrak_core.tracker import KnownRules
 from rustrak_http.app import create_app
 from rustrak_http.cli.options import Place, open_configured_store
-from rustrak_http.cli.roles import ServerRole
+from rustrak_http.cli.roles import ServerRole, digests_in_thread
 from rustrak_http.resources.health import WorkerProbe
 
 
@@ -43,7 +43,7 @@ class SharedStore:
         KnownRules(store).refresh()
         self._place = place
         self._later: Later | None = None
-        if isinstance(store, ForkableStore):
+        if isinstance(store, ForkableStore) and not digests_in_thread(place.database_url):
             store.disconnect()
             self.store: Any = store
         else:

@@ -54,6 +54,7 @@ class Facts:
         here: Where it listens; likewise.
         metrics_url: Where it answers ``/metrics``; None where it does not.
         first: What was made on an empty database; None where nothing was.
+        in_thread: Whether the one HTTP process also digests.
     """
 
     place: Place
@@ -62,6 +63,7 @@ class Facts:
     here: str | None
     metrics_url: str | None
     first: First | None
+    in_thread: bool = False
 
 
 def announce(facts: Facts, *, as_json: bool) -> None:
@@ -74,6 +76,7 @@ def announce(facts: Facts, *, as_json: bool) -> None:
         "url": url,
         "local_url": facts.here,
         "metrics_url": facts.metrics_url,
+        "digests": "thread" if facts.in_thread else None,
     }
     shown: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if as_json:
@@ -85,6 +88,8 @@ def announce(facts: Facts, *, as_json: bool) -> None:
     lines = [f"Rustrak {_version()}", f"  data       {named['data_dir']}", f"  database   {named['database']}"]
     if facts.role is not ServerRole.ALL:
         lines.append(f"  role       {_ROLES[facts.role]}")
+    if facts.in_thread:
+        lines.append("  digests    in a thread of its one process, since a DuckDB file belongs to one")
     if url is not None:
         lines.append(f"  URL        {url}")
     if url != facts.here:

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.databases import new_database, text_of
 from tests.serve.support import SERVE, Served, envelope, exception, new_ids
 
 pytestmark = pytest.mark.slow
@@ -31,9 +32,28 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         assert running.stderr.read_text() == ""
 
 
-def test_first_lines_lead_to_an_issue(tmp_path: Path) -> None:
+@pytest.fixture(
+    params=[
+        "",
+        "duckdb",
+        pytest.param("postgres", marks=pytest.mark.needs_server),
+        pytest.param("mariadb", marks=pytest.mark.needs_server),
+    ]
+)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The variable that names an empty database of each kind; none for the SQLite file that is there without."""
+    if not request.param:
+        yield {}
+    elif request.param == "duckdb":
+        yield {"RUSTRAK_DATABASE_URL": f"duckdb:///{tmp_path}/errors.duckdb"}
+    else:
+        with new_database(request.param) as url:
+            yield {"RUSTRAK_DATABASE_URL": text_of(url)}
+
+
+def test_first_lines_lead_to_an_issue(tmp_path: Path, database: dict[str, str]) -> None:
     """What `serve` prints on an empty database, pasted into a script, gives an issue that the printed line reads."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RUSTRAK_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RUSTRAK_")} | database
     env |= {"RUSTRAK_DATA_DIR": str(tmp_path / "data"), "RUSTRAK_PORT": "0", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(SERVE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True) as process:
         try:
@@ -52,7 +72,8 @@ def test_first_lines_lead_to_an_issue(tmp_path: Path) -> None:
             assert (rows[0]["type"], rows[0]["message"]) == ("RuntimeError", "Hello, Rustrak")
             printed = "\n".join(lines)
             assert str(tmp_path / "data") in printed
-            assert "rustrak.db" in printed
+            assert ("rustrak.db" in printed) is not bool(database)
+            assert ("in a thread" in printed) is ("duckdb" in str(database))
         finally:
             process.terminate()
             _, errors = process.communicate(timeout=30)
@@ -314,6 +335,8 @@ def test_children_do_not_outlive_their_parent(tmp_path: Path) -> None:
     ("options", "text"),
     [
         pytest.param(["--database-url", "memory://"], "--database-url", id="memory"),
+        pytest.param(["--database-url", "duckdb:///x.duckdb", "--processes", "2"], "--processes", id="processes"),
+        pytest.param(["--database-url", "duckdb:///x.duckdb", "--workers", "2"], "in a thread", id="workers"),
         pytest.param(["--data-dir", "/dev/null/x"], "--data-dir", id="no directory"),
         pytest.param(["--host", "192.0.2.1"], "--host", id="no address of ours"),
         pytest.param(["--public-url", "nonsense"], "public", id="no URL"),
@@ -332,6 +355,29 @@ def test_a_wrong_setting_is_said_in_a_line(tmp_path: Path, options: list[str], t
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_a_duckdb_file_is_of_one_process(tmp_path: Path) -> None:
+    """While a server has the file open, other commands and servers say what to do, and disturb nothing."""
+    url = f"duckdb:///{tmp_path}/errors.duckdb"
+    with Served(tmp_path / "data", "--database-url", url) as served:
+        assert (served.facts["digests"], served.pids("digest")) == ("thread", [])
+        for command in (["issues"], ["export", str(tmp_path / "copy.duckdb")], ["serve", "--port", "0"]):
+            place = ["--data-dir", str(tmp_path / "other"), "--database-url", url]
+            done = subprocess.run(
+                [*SERVE[:-1], *command, *place], capture_output=True, text=True, timeout=120, check=False
+            )
+            assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+            assert "use the HTTP API, or stop the server and try again" in done.stderr
+        ids = new_ids(20)
+        assert {served.send(event_id, **exception("DuckError")) for event_id in ids} == {200}
+        served.wait_for_events(len(ids), within_s=120)
+        served.wait_for(served.is_ready, "readiness")
+        served.kill(parent=False)  # the process that serves is started again, and has the file
+        served.wait_for(lambda: _answers(served), "readiness", within_s=120)
+        assert served.send(new_ids(1)[0], **exception("DuckError")) == 200
+        served.wait_for_events(len(ids) + 1, within_s=120)
+        assert served.stop() == 0
 
 
 def test_a_taken_port_uses_nothing_up(tmp_path: Path) -> None:
@@ -369,3 +415,10 @@ def test_a_signal_to_all_ends_in_good_order(number: signal.Signals, tmp_path: Pa
             os.kill(pid, number)
         assert served.wait(within_s=10) == 0
         assert served.stderr.read_text() == ""
+
+
+def _answers(served: Served) -> bool:
+    try:
+        return served.is_ready()
+    except OSError:
+        return False
