@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, inspect
 
 from rustrak_core.accepted import Count, Outcome
 from rustrak_core.issue import IssueState, ShortId
@@ -79,6 +79,12 @@ def note_work(url: str, project: int, issue: int) -> None:
         connection.execute(insert(schema.unsettled).values(issue_id=issue, project_id=project))
         connection.execute(insert(schema.backfill).values(backfill))
         connection.execute(insert(schema.newer_key).values(key))
+
+
+def tables_of(url: str) -> list[str]:
+    """Return the names of a database's tables."""
+    with closing(Database(_sql_url(url))) as database, database.reading() as connection:
+        return inspect(connection).get_table_names()
 
 
 @contextmanager
