@@ -19,7 +19,7 @@ How a backend registers, and one that is whole, is told in docs/how-to/write-a-b
 from rustrak_storage.testing.backfill import BackfillContract
 from rustrak_storage.testing.counters import CounterStoreContract
 from rustrak_storage.testing.events import EventStoreContract
-from rustrak_storage.testing.export import ExportStoreContract
+from rustrak_storage.testing.export import BareExportContract, ExportStoreContract
 from rustrak_storage.testing.grouping import GroupingStoreContract
 from rustrak_storage.testing.history import HistoryStoreContract
 from rustrak_storage.testing.issues import IssueListContract, IssueStoreContract
@@ -35,6 +35,7 @@ from rustrak_storage.testing.values import digested
 
 __all__ = [
     "BackfillContract",
+    "BareExportContract",
     "CounterStoreContract",
     "EventStoreContract",
     "ExportStoreContract",

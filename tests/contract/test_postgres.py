@@ -66,6 +66,10 @@ class TestExport(testing.ExportStoreContract):
     pass
 
 
+class TestBareExport(testing.BareExportContract):
+    pass
+
+
 class TestCounters(testing.CounterStoreContract):
     pass
 

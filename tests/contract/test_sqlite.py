@@ -62,6 +62,10 @@ class TestExport(testing.ExportStoreContract):
     pass
 
 
+class TestBareExport(testing.BareExportContract):
+    pass
+
+
 class TestCounters(testing.CounterStoreContract):
     pass
 

@@ -32,7 +32,7 @@ def install(folder: Path) -> None:
 
 
 def test_it_inherits_all() -> None:
-    """The page names every class of the contract, but the one for stores that processes share."""
+    """The page names every class of the contract, also those for stores that can do more."""
     text = (ROOT / PAGE).read_text()
     contracts = {name for name in testing.__all__ if name.endswith("Contract")}
     assert set(re.findall(r"testing\.(\w+Contract)", text)) == contracts
