@@ -101,7 +101,8 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         """Write the answer, and close the connection."""
         error = self.request.error
         self.status = f"{error.code} {error.reason}"
-        text = str(error.body) if isinstance(error, BadRequest) else error.reason
+        # What it quotes is left out: a header line may hold a token or a key.
+        text = str(error.body).partition('"')[0].rstrip() if isinstance(error, BadRequest) else error.reason
         body = json.dumps({"error": text, "detail": text}).encode()
         self.response_headers.extend([("Content-Type", "application/json"), *_CORS])
         self.response_headers.extend([("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store")])
