@@ -231,7 +231,15 @@ def test_interrupted(rustrak: Rustrak, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" not in rustrak("token", "list", code=130).err
 
 
-def test_interrupted_at_a_question(tmp_path: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let processes that a test starts be interrupted, also where a shell runs the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_at_a_question(tmp_path: Path, interruptible: None) -> None:
     """Ctrl-C at a question ends with 130, and nothing is deleted."""
     env = os.environ | {"RUSTRAK_DATA_DIR": str(tmp_path)}
     subprocess.run([*COMMAND, "project", "create", "x"], check=True, env=env, capture_output=True, timeout=60)
