@@ -48,7 +48,7 @@ def find(
     for chunk in _filled(values):
         sql = _find_sql(connection.dialect, table, result, by, len(chunk))
         bound = tuple(chunk) if len(by) == 1 else tuple(part for value in chunk for part in value)
-        yield from connection.exec_driver_sql(sql, bound)
+        yield from connection.exec_driver_sql(sql, bound).all()  # one call, of which a fork keeps count, not one a row
 
 
 def _filled(values: Collection[Any]) -> Iterator[list[Any]]:
