@@ -107,7 +107,5 @@ def _note(connection: Connection, project: int, keys: Mapping[GroupingKey, Colle
 
 def _known(connection: Connection, table: Table, keys: Collection[KeyRow]) -> dict[KeyRow, int | None]:
     """Return the rows of *table* that *keys* have, with their issues."""
-    wanted = set(keys)
-    rows = bulk.find(connection, table, _KEY_COLUMNS, ("value",), {value for _project, value, _mechanism in wanted})
-    found = {(project, bytes(value), mechanism): issue for project, value, mechanism, issue in rows}
-    return {key: issue for key, issue in found.items() if key in wanted}
+    rows = bulk.find(connection, table, _KEY_COLUMNS, _KEY_COLUMNS[:3], set(keys))
+    return {(project, bytes(value), mechanism): issue for project, value, mechanism, issue in rows}

@@ -12,7 +12,20 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Executable, Insert, Integer, LargeBinary, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Delete,
+    Dialect,
+    Executable,
+    Insert,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    delete,
+)
 
 from rustrak_storage.sql import columnar
 from rustrak_storage.sql.columnar import Merge
@@ -35,6 +48,12 @@ def write(connection: Connection, statement: Executable | Merge, names: tuple[st
         connection.exec_driver_sql(sql, [arrange(row) for row in rows] if arrange is not None else list(rows))
 
 
+def remove(connection: Connection, table: Table, keys: Rows) -> None:
+    """Remove the rows of *table* with those primary keys."""
+    statement, names = _removal(table)
+    write(connection, statement, names, keys)
+
+
 def find(
     connection: Connection, table: Table, result: tuple[str, ...], by: tuple[str, ...], values: Collection[Any]
 ) -> Iterator[Any]:
@@ -45,19 +64,28 @@ def find(
     if connection.dialect.name == "duckdb":
         yield from columnar.find(connection, table, result, by, values)
         return
-    for chunk in _filled(values):
+    for chunk in _filled(values, (None,) * len(by) if len(by) > 1 else None):
         sql = _find_sql(connection.dialect, table, result, by, len(chunk))
         bound = tuple(chunk) if len(by) == 1 else tuple(part for value in chunk for part in value)
         yield from connection.exec_driver_sql(sql, bound).all()  # one call, of which a fork keeps count, not one a row
 
 
-def _filled(values: Collection[Any]) -> Iterator[list[Any]]:
-    """Yield *values* in lists of a few lengths only, the last value repeated to fill one up."""
+def _filled(values: Collection[Any], nothing: Any) -> Iterator[list[Any]]:
+    """Yield *values* in lists of a few lengths only, filled up with *nothing*, which no row equals."""
     rest = list(values)
     while rest:
         size = next((length for length in _LENGTHS if len(rest) <= length), _LENGTHS[-1])
         chunk, rest = rest[:size], rest[size:]
-        yield chunk + [chunk[-1]] * (size - len(chunk))
+        yield chunk + [nothing] * (size - len(chunk))
+
+
+@cache
+def _removal(table: Table) -> tuple[Delete, tuple[str, ...]]:
+    """Return a statement that removes a row by its primary key, and the names of its values."""
+    columns = list(table.primary_key)
+    names = tuple(f"b_{column.name}" for column in columns)
+    same = (column == bindparam(name) for column, name in zip(columns, names, strict=True))
+    return delete(table).where(*same), names
 
 
 @cache
@@ -98,8 +126,12 @@ def _find_sql(dialect: Dialect, table: Table, result: tuple[str, ...], by: tuple
     mark = "?" if dialect.paramstyle == "qmark" else "%s"
     one = mark if len(by) == 1 else f"({', '.join([mark] * len(by))})"
     wanted = ", ".join([one] * count)
-    if len(by) > 1 and dialect.name == "sqlite":
-        wanted = f"VALUES {wanted}"
     left = ", ".join(map(quote, by))
     columns = ", ".join(map(quote, result))
-    return f"SELECT {columns} FROM {quote(table.name)} WHERE ({left}) IN ({wanted})"  # noqa: S608 - see above
+    name = quote(table.name)
+    if len(by) > 1 and dialect.name == "sqlite":
+        # Asked for rows IN a list of rows, SQLite reads the whole table. What a CROSS JOIN names first it reads first.
+        wished = ", ".join(f"w{number}" for number in range(len(by)))
+        same = " AND ".join(f"{quote(column)} = w{number}" for number, column in enumerate(by))
+        return f"WITH w({wished}) AS (VALUES {wanted}) SELECT {columns} FROM w CROSS JOIN {name} ON {same}"  # noqa: S608
+    return f"SELECT {columns} FROM {name} WHERE ({left}) IN ({wanted})"  # noqa: S608 - see above

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, delete, select
 
-from rustrak_storage.sql import schema
+from rustrak_storage.sql import bulk, schema
 from rustrak_storage.sql.chunks import chunks
 
 _DOOMED = schema.doomed
@@ -83,10 +83,8 @@ def _events(connection: Connection, issue_id: int, limit: int) -> int:
 def _rows(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
     if limit <= 0:
         return 0
-    keys = list(table.primary_key)
-    found = [tuple(row) for row in connection.execute(select(*keys).where(condition).limit(limit))]
-    for chunk in chunks(found, 200):
-        connection.execute(delete(table).where(tuple_(*keys).in_(chunk)))
+    found = connection.execute(select(*table.primary_key).where(condition).limit(limit)).all()
+    bulk.remove(connection, table, list(map(tuple, found)))
     return len(found)
 
 

@@ -3,16 +3,16 @@
 from collections import Counter
 from collections.abc import Collection
 
-from sqlalchemy import Connection, delete, tuple_
+from sqlalchemy import Connection, delete
 
 from rustrak_storage.filing import Counted, IssueRow
-from rustrak_storage.sql import schema
-from rustrak_storage.sql.chunks import chunks
+from rustrak_storage.sql import bulk, schema
 from rustrak_storage.sql.counted import distinct_users, first_seen, newest, pages, release_at_end
 from rustrak_storage.sql.dictionaries import Dictionaries
 from rustrak_storage.sql.facets import keep_facets, keep_users, take_facets
 from rustrak_storage.sql.rows import save_issue
 
+_USER = ("issue_id", "user_hash")
 _OF_EVENTS = (schema.facet, schema.facet_key, schema.issue_user)
 
 
@@ -88,12 +88,10 @@ def _take_users(connection: Connection, issue_id: int, users: Collection[bytes])
             gone.discard(user)
             if not gone:
                 break
-    table = schema.issue_user
-    removed = 0
-    for chunk in chunks(sorted(gone)):
-        rows = tuple_(table.c.issue_id, table.c.user_hash).in_([(issue_id, user) for user in chunk])
-        removed += connection.execute(delete(table).where(rows)).rowcount
-    return removed
+    rows = [(issue_id, user) for user in sorted(gone)]
+    there = list(bulk.find(connection, schema.issue_user, _USER, _USER, rows))
+    bulk.remove(connection, schema.issue_user, [tuple(row) for row in there])
+    return len(there)
 
 
 def _sums(page: Collection[Counted]) -> Counter[tuple[str, str]]:
