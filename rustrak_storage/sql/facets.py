@@ -1,5 +1,6 @@
 """What lists filter by, and distinct users: rows that a batch adds to, and new ones up to a bound."""
 
+from array import array
 from collections import Counter
 from collections.abc import Collection, Container, Mapping, Sequence
 
@@ -27,21 +28,27 @@ class Known:
     That holds without asking: rows of an issue go only with it, whose id is never used again, or where it loses events
     to another issue, which begins another era of it. Rows are remembered by their hash, with the era; one that is taken
     for another would only be counted as kept where it was to be counted as `other`.
+
+    Each hash has one place, which it shares with others; the last one has it. That is half a megabyte; a set of as many
+    would take six.
     """
 
     def __init__(self) -> None:
         """Know nothing."""
-        self._hashes: set[int] = set()
+        self._hashes = array("q")
 
     def __contains__(self, row: object) -> bool:
         """Tell whether *row* is known to exist."""
-        return hash(row) in self._hashes
+        number = hash(row)
+        return bool(self._hashes) and self._hashes[number % _KNOWN_MAX] == number
 
     def update(self, hashes: Collection[int]) -> None:
-        """Remember rows, once they are committed; begin anew where they are too many."""
-        if len(self._hashes) + len(hashes) > _KNOWN_MAX:
-            self._hashes = set()
-        self._hashes.update(hashes)
+        """Remember rows, once they are committed."""
+        if not self._hashes:
+            self._hashes = array("q", bytes(8 * _KNOWN_MAX))
+            self._hashes[0] = 1  # 0 would be known there; 1 has another place, as 0 has everywhere else
+        for number in hashes:
+            self._hashes[number % _KNOWN_MAX] = number
 
 
 def add_users(connection: Connection, batch: Batch, fresh: set[int], known: Known, learned: set[int]) -> None:

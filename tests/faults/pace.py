@@ -2,6 +2,7 @@
 
 import array
 import itertools
+import select
 import selectors
 import socket
 import time
@@ -54,7 +55,7 @@ class Pace:
         while not until(now := time.perf_counter() - begun):
             due = int(now * self._rate)
             while self.sent < due and self._idle:
-                self._send(self._idle.pop(), begun + self.sent / self._rate)
+                self._send(self._open(self._idle.pop()), begun + self.sent / self._rate)
             self.late = due - self.sent
             self._collect(_IDLE_S if self.late else max(0.0, (self.sent + 1) / self._rate - now))
         while self._selector.get_map():
@@ -68,6 +69,13 @@ class Pace:
         connection = socket.create_connection(("127.0.0.1", self._target.port), timeout=30)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
+
+    def _open(self, connection: socket.socket) -> socket.socket:
+        """Return *connection*, or a new one if the server closed it for having been idle, as clients' pools do."""
+        if not select.select([connection], [], [], 0)[0]:
+            return connection
+        connection.close()
+        return self._connect()
 
     def _send(self, connection: socket.socket, due: float) -> None:
         self.sent += 1
