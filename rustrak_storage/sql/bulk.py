@@ -23,6 +23,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Update,
     bindparam,
     delete,
 )
@@ -31,6 +32,7 @@ from rustrak_storage.sql import columnar
 from rustrak_storage.sql.columnar import Merge
 
 _LENGTHS = (8, 64, 256)
+_BOUND = re.compile(r"%s(?:::\w+)?")
 _ALL_BOUND = re.compile(r"\(([^()]*)\) VALUES \(%s(?:::\w+)?(?:, %s(?:::\w+)?)*\)")
 # Of texts no length is said: a cast would cut one that is too long, where it is to be refused.
 _LIST_TYPES = ((LargeBinary, "BYTEA"), (String, "TEXT"), (BigInteger, "BIGINT"), (Integer, "INTEGER"))
@@ -38,7 +40,10 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 def write(connection: Connection, statement: Executable | Merge, names: tuple[str, ...], rows: Rows) -> None:
-    """Execute *statement* once for each of *rows*, whose values have the *names* of bound values, in that order."""
+    """Execute *statement* once for each of *rows*, whose values have the *names* of bound values, in that order.
+
+    No two rows of an update name the same row of the table: whether the first or the last stays is not said.
+    """
     if rows and connection.dialect.name == "duckdb":
         columnar.write(connection, statement, names, rows)
     elif rows and (at_once := _in_columns(connection.dialect, statement, names)) is not None:
@@ -59,10 +64,14 @@ def find(
 ) -> Iterator[Any]:
     """Yield the columns *result* of those rows of *table* whose columns *by* are among *values*.
 
-    A value is a tuple where *by* has several columns.
+    A value is a tuple where *by* has several columns. One that is given twice may have its rows come twice.
     """
     if connection.dialect.name == "duckdb":
         yield from columnar.find(connection, table, result, by, values)
+        return
+    if values and connection.dialect.name == "postgresql":
+        lists = (list(values),) if len(by) == 1 else tuple(map(list, zip(*values, strict=True)))
+        yield from connection.exec_driver_sql(_find_in_lists(connection.dialect, table, result, by), lists).all()
         return
     for chunk in _filled(values, (None,) * len(by) if len(by) > 1 else None):
         sql = _find_sql(connection.dialect, table, result, by, len(chunk))
@@ -100,23 +109,53 @@ def _compiled(
 
 @cache
 def _in_columns(dialect: Dialect, statement: Any, names: tuple[str, ...]) -> str | None:
-    """Return a text that inserts all rows at once, given a list for each column; None where the statement is another.
+    """Return a text that executes *statement* for all rows at once, given a list for each of *names*; None for others.
 
     To PostgreSQL, a statement for each row costs most of the time that recording takes. This one is the same however
-    many rows there are, so that it is planned once.
+    many rows there are, so that it is parsed once.
     """
-    if dialect.name != "postgresql" or not isinstance(statement, Insert):
+    if dialect.name != "postgresql":
         return None
-    sql = str(statement.compile(dialect=dialect, column_keys=list(names)))
-    found = _ALL_BOUND.search(sql)
-    if found is None or found[1].replace('"', "").split(", ") != list(names):
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    types = [_list_type(compiled.binds[name].type) for name in names if name in compiled.binds]
+    if len(types) < len(names) or None in types:
         return None
-    columns = [statement.table.c[name].type for name in names]
-    types = [next((text for kind, text in _LIST_TYPES if isinstance(column, kind)), None) for column in columns]
-    if None in types:
+    lists = f"unnest({', '.join(f'%b::{text}[]' for text in types)})"
+    sql = str(compiled)
+    if isinstance(statement, Insert):
+        found = _ALL_BOUND.search(sql)
+        if found is None or found[1].replace('"', "").split(", ") != list(names):
+            return None
+        return f"{sql[: found.end(1)]}) SELECT * FROM {lists}{sql[found.end() :]}"  # noqa: S608 - names are ours
+    wanted = ", ".join(f"w{number}" for number in range(len(names)))
+    order = iter([f"w{names.index(name)}" for name in compiled.positiontup])
+    what, where, which = _BOUND.sub(lambda _: next(order), sql).partition(" WHERE ")
+    if not where:
         return None
-    lists = ", ".join(f"%b::{text}[]" for text in types)
-    return f"{sql[: found.end(1)]}) SELECT * FROM unnest({lists}){sql[found.end() :]}"  # noqa: S608 - names are ours
+    return f"{what} {'FROM' if isinstance(statement, Update) else 'USING'} {lists} AS w({wanted}){where}{which}"
+
+
+@cache
+def _find_in_lists(dialect: Dialect, table: Table, result: tuple[str, ...], by: tuple[str, ...]) -> str:
+    """Return a text for PostgreSQL that finds rows, given a list for each column of *by*.
+
+    It is the same however many are wanted, so that it is parsed once. A list of rows behind IN is an OR of each of them
+    to PostgreSQL, which takes longer to plan than to answer. OFFSET 0 keeps what is LATERAL apart, so that each is
+    looked up by itself, by an index: of a table that was never analysed, PostgreSQL expects many more rows than there
+    are, and would rather read all of it.
+    """
+    quote = dialect.identifier_preparer.quote
+    name, columns = quote(table.name), ", ".join(map(quote, result))
+    lists = ", ".join(f"%b::{_list_type(table.c[column].type)}[]" for column in by)
+    wanted = ", ".join(f"w{number}" for number in range(len(by)))
+    same = " AND ".join(f"{quote(column)} = w{number}" for number, column in enumerate(by))
+    one = f"SELECT {columns} FROM {name} WHERE {same} OFFSET 0"  # noqa: S608 - names are ours
+    return f"SELECT found.* FROM unnest({lists}) AS w({wanted}) CROSS JOIN LATERAL ({one}) AS found"  # noqa: S608
+
+
+def _list_type(of: Any) -> str | None:
+    """Return the type that PostgreSQL is told of a list of values of the type *of*; None of what no list is made of."""
+    return next((text for kind, text in _LIST_TYPES if isinstance(of, kind)), None)
 
 
 @cache

@@ -21,6 +21,7 @@ POOL_WAIT_S = 30.0
 """How long to wait for one where all are in use."""
 
 _PREPARING_MAX = 20
+_SETTINGS_PG = (("plan_cache_mode", "force_custom_plan"), ("jit", "off"))
 _READ_ONLY_PG = "25006"
 _READ_ONLY_MARIADB = frozenset({1290, 1836})
 
@@ -51,6 +52,8 @@ def server_engine(url: URL) -> Engine:
         connect_args={name: value for name, value in arguments.items() if name not in url.query},
     )
     event.listen(engine, "handle_error", _leave_who_only_reads)
+    if url.get_backend_name() == "postgresql":
+        event.listen(engine, "connect", _plan_each_time)
     return engine
 
 
@@ -112,6 +115,19 @@ def _leave_who_only_reads(context: ExceptionContext) -> None:
     arguments: tuple[Any, ...] = getattr(error, "args", ())
     if getattr(error, "sqlstate", None) == _READ_ONLY_PG or (arguments and arguments[0] in _READ_ONLY_MARIADB):
         context.is_disconnect = True
+
+
+def _plan_each_time(connection: Any, _record: object) -> None:
+    """Have PostgreSQL plan prepared statements for their values, and for tables as large as they are by now.
+
+    It would keep a plan that was made while a table was empty, which reads all of it, until the table's next ANALYZE.
+    Nor is anything compiled to machine code: that takes longer than any statement of ours. What speaks as PostgreSQL
+    does and has no such settings is left alone.
+    """
+    with connection.cursor() as cursor:
+        for name, value in _SETTINGS_PG:
+            cursor.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (value, name))
+    connection.commit()
 
 
 def _pool_size(url: URL) -> int:

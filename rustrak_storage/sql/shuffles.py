@@ -100,9 +100,9 @@ def _return(connection: Connection, shuffle: Shuffle) -> None:
     led = bulk.find(connection, _ISSUE, ("id", "leads_to"), ("id",), [int(issue) for issue in shuffle.returned])
     roots.update(root for _issue, root in led)
     parents = dict(bulk.find(connection, _ISSUE, ("id", "merged_into"), ("leads_to",), roots))
-    follow = [(int(issue), one) for issue in shuffle.returned for one in below(issue, parents)]
+    follow = {one: int(issue) for issue in shuffle.returned for one in below(issue, parents)}
     alone = [(None, None, None, int(issue)) for issue in shuffle.returned]
-    bulk.write(connection, _UPDATE_ISSUE, ("leads_to", "b_id"), follow)
+    bulk.write(connection, _UPDATE_ISSUE, ("leads_to", "b_id"), [(issue, one) for one, issue in follow.items()])
     bulk.write(connection, _UPDATE_ISSUE, ("merged_into", "leads_to", "merged_at", "b_id"), alone)
     for chunk in chunks(shuffle.returned):
         connection.execute(
