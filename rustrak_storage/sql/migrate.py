@@ -22,6 +22,8 @@ KNOWN = frozenset(file.stem[1:5] for file in (MIGRATIONS / "versions").glob("v*.
 def migrate(database: Database, *, bar: Bar = no_bar, may_be_partial: bool = False) -> str | None:
     """Create the tables or bring them to `HEAD`; do nothing where they are there already.
 
+    Interrupted, it changed nothing, or on MariaDB, which commits at each step, some of it: the next one goes on.
+
     Args:
         database: The one to migrate.
         bar: Shows how far a long step has come.
@@ -88,11 +90,14 @@ def alembic_config(connection: Connection, bar: Bar = no_bar) -> Any:
 def _check(connection: Connection) -> None:
     found = version(connection)
     if found is None:
-        strangers = sorted(set(inspect(connection).get_table_names()) & set(TABLES))
+        look = inspect(connection)
+        if connection.dialect.name == "mariadb" and look.has_table(VERSION_TABLE):
+            return  # it commits at each step: the tables are those of a first migration that was interrupted
+        strangers = sorted(set(look.get_table_names()) & set(TABLES))
         if strangers:
             raise SchemaError(
-                f"the database has tables named like ours but no {VERSION_TABLE} ({strangers[0]}); "
-                "they are another program's, or a migration was interrupted: use another database, or remove them"
+                f"the database has tables named like ours but no version in {VERSION_TABLE} ({strangers[0]}); "
+                "they are another program's: use another database, or remove them"
             )
     elif found not in KNOWN:
         raise SchemaError(_other_version(found))

@@ -18,6 +18,7 @@ OPTIONS: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
+    "if_not_exists": True,  # MariaDB commits at each step: one that was interrupted is gone through again
 }
 
 
@@ -25,7 +26,7 @@ def upgrade() -> None:
     """Create everything in an empty database."""
     if op.get_bind().dialect.supports_sequences:
         for name, cache in (("project", 1), ("token", 1), ("issue", 1), ("event", 1000)):
-            op.execute(sa.schema.CreateSequence(sa.Sequence(f"rustrak_{name}_seq", cache=cache)))
+            op.execute(sa.schema.CreateSequence(sa.Sequence(f"rustrak_{name}_seq", cache=cache), if_not_exists=True))
     _projects()
     _issues()
     _events()
@@ -78,7 +79,9 @@ def _projects() -> None:
         **OPTIONS,
         sqlite_autoincrement=True,
     )
-    op.execute("INSERT INTO rustrak_state (name, value) VALUES ('started', 0)")
+    state = sa.table("rustrak_state", sa.column("name"), sa.column("value"))
+    if op.get_bind().execute(sa.select(state).where(state.c.name == "started")).first() is None:
+        op.execute(sa.insert(state).values(name="started", value=0))
 
 
 def _issues() -> None:
@@ -113,10 +116,18 @@ def _issues() -> None:
         **OPTIONS,
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_rustrak_issue_event_count", "rustrak_issue", ["project_id", "event_count", "id"], unique=False)
-    op.create_index("ix_rustrak_issue_first_seen", "rustrak_issue", ["project_id", "first_seen", "id"], unique=False)
-    op.create_index("ix_rustrak_issue_last_seen", "rustrak_issue", ["project_id", "last_seen", "id"], unique=False)
-    op.create_index("ix_rustrak_issue_state", "rustrak_issue", ["project_id", "state", "last_seen", "id"], unique=False)
+    op.create_index(
+        "ix_rustrak_issue_event_count", "rustrak_issue", ["project_id", "event_count", "id"], if_not_exists=True
+    )
+    op.create_index(
+        "ix_rustrak_issue_first_seen", "rustrak_issue", ["project_id", "first_seen", "id"], if_not_exists=True
+    )
+    op.create_index(
+        "ix_rustrak_issue_last_seen", "rustrak_issue", ["project_id", "last_seen", "id"], if_not_exists=True
+    )
+    op.create_index(
+        "ix_rustrak_issue_state", "rustrak_issue", ["project_id", "state", "last_seen", "id"], if_not_exists=True
+    )
     op.create_table(
         "rustrak_grouping_key",
         sa.Column("value", _binary(16), nullable=False),
@@ -129,7 +140,7 @@ def _issues() -> None:
         **OPTIONS,
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_rustrak_grouping_key_issue_id", "rustrak_grouping_key", ["issue_id"], unique=False)
+    op.create_index("ix_rustrak_grouping_key_issue_id", "rustrak_grouping_key", ["issue_id"], if_not_exists=True)
     op.create_table(
         "rustrak_facet",
         sa.Column("issue_id", ID, autoincrement=False, nullable=False),
@@ -142,7 +153,9 @@ def _issues() -> None:
         **OPTIONS,
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_rustrak_facet_value", "rustrak_facet", ["project_id", "key", "value", "issue_id"], unique=False)
+    op.create_index(
+        "ix_rustrak_facet_value", "rustrak_facet", ["project_id", "key", "value", "issue_id"], if_not_exists=True
+    )
     op.create_table(
         "rustrak_facet_key",
         sa.Column("issue_id", ID, autoincrement=False, nullable=False),
@@ -205,7 +218,10 @@ def _events() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "ix_rustrak_event_issue", "rustrak_event", ["issue_id", "timestamp", "received_at", "event_id"], unique=False
+        "ix_rustrak_event_issue",
+        "rustrak_event",
+        ["issue_id", "timestamp", "received_at", "event_id"],
+        if_not_exists=True,
     )
     op.create_table(
         "rustrak_payload",

@@ -17,6 +17,7 @@ OPTIONS: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
+    "if_not_exists": True,  # MariaDB commits at each step: one that was interrupted is gone through again
 }
 
 

@@ -16,6 +16,7 @@ OPTIONS: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
+    "if_not_exists": True,  # MariaDB commits at each step: one that was interrupted is gone through again
 }
 
 
@@ -29,7 +30,7 @@ def upgrade() -> None:
         comment="Issues whose events were moved, and that do not yet say of them what is right",
         **OPTIONS,
     )
-    op.create_index("ix_rustrak_unsettled_project_id", "rustrak_unsettled", ["project_id"])
+    op.create_index("ix_rustrak_unsettled_project_id", "rustrak_unsettled", ["project_id"], if_not_exists=True)
     op.create_table(
         "rustrak_backfill",
         sa.Column("project_id", ID, autoincrement=False, nullable=False),

@@ -17,6 +17,7 @@ OPTIONS: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
+    "if_not_exists": True,  # MariaDB commits at each step: one that was interrupted is gone through again
 }
 
 
@@ -32,7 +33,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issue_id", name="pk_rustrak_issue_terms"),
         **OPTIONS,
     )
-    op.create_index("ix_rustrak_issue_terms_project_id", "rustrak_issue_terms", ["project_id"])
+    op.create_index("ix_rustrak_issue_terms_project_id", "rustrak_issue_terms", ["project_id"], if_not_exists=True)
     op.create_table(
         "rustrak_term",
         sa.Column("project_id", ID, autoincrement=False, nullable=False),
@@ -43,4 +44,4 @@ def upgrade() -> None:
         comment="That issue holds that term",
         **OPTIONS,
     )
-    op.create_index("ix_rustrak_term_issue_id", "rustrak_term", ["issue_id"])
+    op.create_index("ix_rustrak_term_issue_id", "rustrak_term", ["issue_id"], if_not_exists=True)
