@@ -1,5 +1,10 @@
-"""DuckDB: its file, which is opened once a process, and an engine over it."""
+"""DuckDB: its file, which is opened once a process, and an engine over it.
 
+DuckDB works by threads, which a forked child has not. There the parent's DuckDB must neither be used, which would write
+over what the parent writes, nor end, which would move the parent's log into the file. So the child keeps it for ever.
+"""
+
+import ctypes
 import os
 import threading
 from contextlib import suppress
@@ -13,7 +18,7 @@ from rustrak_core.errors import ConfigurationError, StoreUnavailableError
 from rustrak_storage.sql import schema
 from rustrak_storage.sql.duck_connection import DuckConnection
 from rustrak_storage.sql.duck_dialect import DRIVER
-from rustrak_storage.sql.duck_errors import hint
+from rustrak_storage.sql.duck_errors import FORKED, hint
 
 _SETTINGS = {"memory_limit": "512MB", "threads": str(min(4, os.cpu_count() or 1))}
 """What a URL may set, as in ``?memory_limit=2GB&threads=8``, and what holds where it does not."""
@@ -55,6 +60,10 @@ class DuckFile:
         with suppress(OSError):
             self._log.chmod(0o600)
 
+    def abandon(self) -> None:
+        """Let DuckDB never end in this process, which was forked; not at the exit of the interpreter either."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+
     def let_go(self) -> None:
         """Close the file once no store in this process needs it any more."""
         with _OPENING:
@@ -66,6 +75,21 @@ class DuckFile:
 
 _OPEN: dict[Path, DuckFile] = {}
 _OPENING = threading.Lock()
+_OF_PARENT: set[Path] = set()
+"""Files that this process' parent had open at the fork: DuckDB would share here what the parent knows of them."""
+
+
+def _leave_to_parent() -> None:
+    global _OPENING  # noqa: PLW0603 - a thread of the parent may hold it
+    _OPENING = threading.Lock()
+    for path, file in _OPEN.items():
+        file.abandon()
+        _OF_PARENT.add(path)
+    _OPEN.clear()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def open_file(url: URL) -> DuckFile:
@@ -73,13 +97,15 @@ def open_file(url: URL) -> DuckFile:
 
     Raises:
         ConfigurationError: the URL sets what it may not.
-        StoreUnavailableError: it cannot be opened; the text says why, and what to do.
+        StoreUnavailableError: it cannot be opened, or was open when this process was forked; the text says what to do.
     """
     unknown = sorted(url.query.keys() - _SETTINGS.keys())
     if unknown:
         raise ConfigurationError(f"database URL: DuckDB's may set {' and '.join(_SETTINGS)}, and nothing else")
     path = Path(url.database or "").resolve()
     with _OPENING:
+        if path in _OF_PARENT:
+            raise StoreUnavailableError(FORKED)
         if path not in _OPEN:
             _OPEN[path] = DuckFile(path, {**_SETTINGS, **{name: str(value) for name, value in url.query.items()}})
         _OPEN[path].users += 1

@@ -85,6 +85,31 @@ def test_a_forked_child_is_told(duckdb_url: str) -> None:
     store.close()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks only where the system does")
+@pytest.mark.parametrize("child", ["opens it", "ends"])
+def test_a_forked_child_leaves_the_file_alone(duckdb_url: str, child: str) -> None:
+    """A child of a process that has the file open cannot open it, and ends without a touch on file and log."""
+    script = (
+        "import os, sys; from rustrak_storage.factory import open_store; "
+        "from rustrak_storage.testing.values import create_project, digested; store = open_store(sys.argv[1]); "
+        "project = create_project(store, 'x'); store.record([digested(project, 1)]); child = os.fork(); "
+        "ended = child or (sys.argv[2] == 'opens it' and open_store(sys.argv[1])) or sys.exit(7); "
+        "status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]); "
+        "store.record([digested(project, 2)]); print(status, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, duckdb_url, child], capture_output=True, text=True, timeout=120, check=False
+    )
+    if child == "opens it":
+        assert "StoreUnavailableError" in done.stderr
+        assert "open the store after the fork" in done.stderr
+    assert done.stdout == ("1\n" if child == "opens it" else "7\n")
+    store = open_store(duckdb_url)
+    (project,) = store.projects(ListQuery()).items
+    assert project.event_count == 2
+    store.close()
+
+
 def test_readers_see_one_moment_beside_a_writer(duckdb_url: str) -> None:
     """A reader sees what stood when it began, also where rows go, come again and change meanwhile."""
     store, database = open_store(duckdb_url), Database(make_url(duckdb_url).set(drivername="duckdb+rustrak"))
