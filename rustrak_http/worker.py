@@ -144,8 +144,8 @@ class DigestWorker:
             if stop is not None and stop.is_set():
                 break
             self._beat()
-            lane = self._lanes.get(name) or self._meet(name)
             try:
+                lane = self._lanes.get(name) or self._meet(name)
                 batch = self._reader.read(name, after=lane.position, max_events=lane.limit, max_bytes=self._max_bytes)
                 if batch is not None:
                     recorded += self._take(lane, batch, waits)
@@ -164,7 +164,7 @@ class DigestWorker:
     def _meet(self, name: str) -> Lane:
         position = self._store.position(name)
         if position is not None:
-            self._reader.forget(position)
+            self._forget(position)
         lane = Lane.met(name, position, self._reader.attempt(name), max_events=self._max_events)
         self._lanes[name] = lane
         if lane.is_suspicious and self._rehearsal is not None:

@@ -13,10 +13,10 @@ from uuid import UUID
 import attrs
 import pytest
 
-from rustrak_core.accepted import Accepted, AcceptedEvent, Count, Outcome, SpoolAdvance
+from rustrak_core.accepted import Accepted, AcceptedEvent, Count, Outcome, SpoolAdvance, SpoolPosition
 from rustrak_core.digest import digest
 from rustrak_core.digested import Digested
-from rustrak_core.errors import StoreUnavailableError
+from rustrak_core.errors import SpoolUnavailableError, StoreUnavailableError
 from rustrak_core.grouping import Rules
 from rustrak_core.page import EventQuery, IssueQuery
 from rustrak_core.ports import Recorded, Store
@@ -378,8 +378,6 @@ def test_a_lane_that_cannot_be_read_does_not_hold_the_others(
     read = house.reader.read
 
     def failing(lane: str, **how: Any) -> Any:
-        from rustrak_core.errors import SpoolUnavailableError
-
         if lane == min(other.lane, house.spool.lane):
             raise SpoolUnavailableError("I/O error")
         return read(lane, **how)
@@ -389,6 +387,28 @@ def test_a_lane_that_cannot_be_read_does_not_hold_the_others(
     monkeypatch.undo()
     house.settle()
     assert sorted(house.stored()) == [1, 2]
+    other.close()
+
+
+def test_a_lane_that_cannot_be_cleared_does_not_hold_the_others(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its start, too, a worker digests all lanes, though what is recorded of one cannot be removed."""
+    other = DirectorySpool(tmp_path / "spool", min_free_bytes=1)
+    other.accept(Accepted(events=[house.event(1)]))
+    house.accept(2)
+    house.settle()
+    other.accept(Accepted(events=[house.event(3)]))
+    house.accept(4)
+
+    def failing(upto: SpoolPosition) -> None:
+        raise SpoolUnavailableError(f"lane {upto.lane} of the spool cannot be cleared: it is read-only")
+
+    monkeypatch.setattr(house.reader, "forget", failing)
+    assert DigestWorker(house.store, house.reader).run_once() == 2
+    monkeypatch.undo()
+    house.settle()
+    assert sorted(house.stored()) == [1, 2, 3, 4]
     other.close()
 
 
