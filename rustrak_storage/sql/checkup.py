@@ -22,6 +22,8 @@ _TOLD: Final = 20
 """How many findings of one check are told."""
 
 _ROWS: Final = 50
+"""How many payloads are in memory at a time; each may be a megabyte."""
+
 _RESTORE: Final = "restore it from a copy of the database"
 _REPORT: Final = "report it with this output, or restore a copy of the database"
 
@@ -75,7 +77,7 @@ def _of_schema(text: str) -> Finding:
 
 def _file(connection: Connection) -> Iterator[Finding]:
     """SQLite finds its own file sound, its indexes too."""
-    for (text,) in connection.exec_driver_sql("PRAGMA integrity_check(20)"):
+    for (text,) in connection.exec_driver_sql(f"PRAGMA integrity_check({_TOLD + 1})"):
         if text != "ok":
             todo = "restore a copy of the file, or try the `.recover` of the sqlite3 command"
             yield Finding(check="file", found=f"the SQLite file is damaged: {text}", todo=todo)
@@ -114,7 +116,7 @@ def _payloads(connection: Connection, dictionaries: Dictionaries, payloads: int 
 
 def _all(connection: Connection, rows: Select[Any]) -> Iterator[Any]:
     last = 0
-    while page := connection.execute(rows.where(_EVENT.c.id > last).limit(_ROWS * 10)).all():
+    while page := connection.execute(rows.where(_EVENT.c.id > last).limit(_ROWS)).all():
         yield page
         last = page[-1].id
 

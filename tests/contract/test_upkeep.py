@@ -1,6 +1,8 @@
 """The database as a whole: brought to this version, and looked at; what is wrong is named with what to do."""
 
+import os
 import sqlite3
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from rustrak_core.errors import ConfigurationError
-from rustrak_storage.factory import check_database, upgrade_database
+from rustrak_storage.factory import check_database, open_store, upgrade_database
 from rustrak_storage.sql.invariants import INVARIANTS
 from rustrak_storage.sql.migrate import HEAD
+from rustrak_storage.testing.values import create_project, digested
 from rustrak_storage.upkeep import Upgraded
 from tests.contract import whole
 from tests.contract.test_migrations import EVENTS
@@ -127,6 +130,22 @@ def test_findings_are_cut(sqlite_url: str) -> None:
     done = check_database(sqlite_url, payloads=None)
     assert len(done.findings) == 20
     assert done.cut == ["payloads"]
+
+
+def test_payloads_are_read_in_bounded_memory(sqlite_url: str) -> None:
+    """However many large payloads are read, some of them are in memory at a time."""
+    store = open_store(sqlite_url)
+    project = create_project(store, "x")
+    size = 200_000
+    for number in range(200):
+        store.record([digested(project, number, payload=b'{"x": "%s"}' % os.urandom(size // 2).hex().encode())])
+    store.close()
+    tracemalloc.start()
+    try:
+        assert check_database(sqlite_url, payloads=None).findings == []
+        assert tracemalloc.get_traced_memory()[1] < 75 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_damaged_file(sqlite_url: str) -> None:
