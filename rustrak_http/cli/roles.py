@@ -34,19 +34,26 @@ def digests_in_thread(database_url: str) -> bool:
     return _scheme(database_url) == "duckdb"
 
 
-def require_one_process(database_url: str, *, processes: int, workers: int) -> None:
-    """Return if so many processes can use the database.
+def require_shareable(database_url: str, *, role: ServerRole, processes: int, workers: int) -> None:
+    """Return if a server of that *role*, with so many processes, can use the database.
 
     Raises:
         ConfigurationError: a database of that kind belongs to one process.
     """
     kept = _OF_ONE_PROCESS.get(_scheme(database_url))
-    if _scheme(database_url) == "memory":
+    if kept is None:
+        return
+    if role is not ServerRole.ALL:
         raise ConfigurationError(
-            "a database in memory is of one process, and `rustrak serve` has several; leave --database-url away"
+            f"--role {role} (RUSTRAK_ROLE) is for servers that share a database, and {kept} belongs to one process; "
+            "leave --role away, or set --database-url (RUSTRAK_DATABASE_URL) to PostgreSQL, MariaDB or SQLite"
+        )
+    if not digests_in_thread(database_url):
+        raise ConfigurationError(
+            f"{kept} is of one process, and `rustrak serve` has several; leave --database-url away"
         )
     for option, count in (("processes", processes), ("workers", workers)):
-        if kept is not None and count > 1:
+        if count > 1:
             raise ConfigurationError(
                 f"--{option} {count} (RUSTRAK_{option.upper()}): {kept} belongs to one process, which then digests in "
                 f"a thread; leave --{option} away, or set --database-url (RUSTRAK_DATABASE_URL) to PostgreSQL, MariaDB "
@@ -56,17 +63,3 @@ def require_one_process(database_url: str, *, processes: int, workers: int) -> N
 
 def _scheme(database_url: str) -> str:
     return database_url.partition(":")[0].partition("+")[0].lower()
-
-
-def require_shareable(role: ServerRole, database_url: str) -> None:
-    """Return if servers of that *role* can share the database.
-
-    Raises:
-        ConfigurationError: a database of that kind belongs to one process.
-    """
-    kept = _OF_ONE_PROCESS.get(_scheme(database_url))
-    if kept is not None and role is not ServerRole.ALL:
-        raise ConfigurationError(
-            f"--role {role} (RUSTRAK_ROLE) is for servers that share a database, and {kept} belongs to one process; "
-            "leave --role away, or set --database-url (RUSTRAK_DATABASE_URL) to PostgreSQL, MariaDB or SQLite"
-        )

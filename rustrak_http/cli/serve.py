@@ -29,7 +29,7 @@ from rustrak_http.cli.options import (
     remember_public_url,
     with_place,
 )
-from rustrak_http.cli.roles import ServerRole, digests_in_thread, require_one_process, require_shareable
+from rustrak_http.cli.roles import ServerRole, digests_in_thread, require_shareable
 from rustrak_http.cli.shared import SharedApp, SharedStore
 from rustrak_http.cli.welcome import Facts, announce, first_start
 from rustrak_http.processes import raise_file_limit
@@ -188,8 +188,7 @@ def run(settings: Settings, *, as_json: bool) -> None:
             its events are read with.
     """
     place, role = settings.place, settings.role
-    require_shareable(role, place.database_url)
-    require_one_process(place.database_url, processes=settings.processes, workers=settings.workers)
+    require_shareable(place.database_url, role=role, processes=settings.processes, workers=settings.workers)
     public_url = None if settings.public_url is None else checked_public_url(settings.public_url)
     sock = _listening(settings)
     before.check_spool(place)
