@@ -1,6 +1,6 @@
 """What a store must do so that its events can be copied elsewhere, a few more each time, while others record."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -94,6 +94,17 @@ class Member(NamedTuple):
     key: GroupingKey
 
 
+class IssueKey(NamedTuple):
+    """A grouping key that leads to an issue.
+
+    Attributes:
+        origin: The issue whose it was before that was merged into this one; None where it was always this one's.
+    """
+
+    key: GroupingKey
+    origin: IssueId | None = None
+
+
 class ExportStore(Protocol):
     """Reads events of live issues and projects in the order in which they came.
 
@@ -122,6 +133,13 @@ class ExportStore(Protocol):
 
     def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:
         """Return the wanted events of an issue with numbers not above *upto*, by ascending number."""
+        ...
+
+    def issue_keys(self, issues: Collection[IssueId]) -> Mapping[IssueId, Sequence[IssueKey]]:
+        """Return the keys that lead to each of *issues*, by mechanism and value; those that are gone are left out.
+
+        At most some thousands of issues at once, since all their keys are held in memory.
+        """
         ...
 
 

@@ -143,7 +143,8 @@ def _open_folder(path: Path) -> tuple[About, duckdb.DuckDBPyConnection]:
         everything = [str(file) for several in files.values() for file in several]
         connection.execute("SET allowed_paths = ?", [everything])
         for table in STORED:
-            connection.execute(f"CREATE VIEW {table.name} AS {rows_of(table, files[table.name])}")
+            rows = rows_of(table.of_version(manifest.about.version), files[table.name])
+            connection.execute(f"CREATE VIEW {table.name} AS {rows}")
         connection.execute(f"CREATE TABLE {ABOUT.name} ({ABOUT.declaration()})")
         connection.execute("INSERT INTO about VALUES (?, ?, ?, ?, ?, ?, ?)", manifest.about.row())
         connection.execute(BREADCRUMBS_VIEW)

@@ -1,6 +1,6 @@
 """From a store to a dataset, as much as is new each time, while the store is in use."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from rustrak_core.errors import UnknownProjectError
-from rustrak_core.page import LIMIT_MAX, IssueQuery, IssueSort, walk
+from rustrak_core.issue import Issue
+from rustrak_core.page import LIMIT_MAX, IssueQuery, IssueSort, Keyset, ListQuery, walk
 from rustrak_core.ports import Selection, Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.times import to_micros
@@ -134,20 +135,31 @@ class _Export:
     def _load_state(self) -> int:
         """Have the tables ``new_issues`` and ``new_projects``; return how many issues there are."""
         projects = [project for project in all_projects(self._store) if self._is_wanted(project.id)]
-        rows = [row for project in projects for row in self._issues(project)]
-        self._stage.load(attrs.evolve(ISSUES, name="new_issues"), rows)
-        self._stage.load(attrs.evolve(PROJECTS, name="new_projects"), map(project_row, projects))
-        return len(rows)
+        issues = [(issue, project.slug) for project in projects for issue in self._issues(project)]
+        self._stage.load(attrs.evolve(ISSUES, name="new_issues"), self._issue_rows(issues))
+        rules = {one.project_id: one.rules for one in walk(lambda after: self._store.groupings(_page(after)))}
+        rows = (project_row(project, rules.get(project.id, "")) for project in projects)
+        self._stage.load(attrs.evolve(PROJECTS, name="new_projects"), rows)
+        return len(issues)
 
-    def _issues(self, project: Project) -> Iterator[dict[str, Any]]:
+    def _issue_rows(self, issues: Sequence[tuple[Issue, str]]) -> Iterator[dict[str, Any]]:
+        for start in range(0, len(issues), PAGE):
+            some = issues[start : start + PAGE]
+            keys = self._store.issue_keys([issue.id for issue, _slug in some])
+            yield from (issue_row(issue, slug, keys.get(issue.id, ())) for issue, slug in some)
+
+    def _issues(self, project: Project) -> Iterator[Issue]:
         query = IssueQuery(project_id=project.id, sort=IssueSort.FIRST_SEEN, limit=LIMIT_MAX)
         with suppress(UnknownProjectError):  # deleted meanwhile
-            for issue in walk(lambda after: self._store.issues(attrs.evolve(query, after=after))):
-                yield issue_row(issue, project.slug)
+            yield from walk(lambda after: self._store.issues(attrs.evolve(query, after=after)))
 
     def _is_wanted(self, project_id: ProjectId) -> bool:
         wanted = self._selection.project_ids
         return wanted is None or project_id in wanted
+
+
+def _page(after: Keyset | None) -> ListQuery:
+    return ListQuery(limit=LIMIT_MAX, after=after)
 
 
 def _chosen(target: Target, selection: Selection | None) -> Selection:

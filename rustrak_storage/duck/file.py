@@ -67,9 +67,8 @@ class File(Target):
             run("DELETE FROM tag_days WHERE (day, project_id) IN (FROM dirty)")
             dirty = "(SELECT * FROM events WHERE (day, project_id) IN (FROM dirty))"
             run(f"INSERT INTO tag_days {TAG_DAYS_OF.format(events=dirty)}")
-            for table in (ISSUES, PROJECTS):
-                run(f"DELETE FROM {table.name}")
-                run(f"INSERT INTO {table.name} FROM new_{table.name} ORDER BY id")
+            for table in (ISSUES, PROJECTS):  # replaced, since one of an older version has fewer columns
+                run(f"CREATE OR REPLACE TABLE {table.name} AS FROM new_{table.name} ORDER BY id")
             run("DELETE FROM about")
             run("INSERT INTO about VALUES (?, ?, ?, ?, ?, ?, ?)", about.row())
             found = run("SELECT count(*) FROM events").fetchone()

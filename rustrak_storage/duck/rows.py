@@ -1,6 +1,6 @@
 """Events, issues and projects as rows of a dataset. Times are microseconds since 1970, as `stage` takes them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,10 +11,10 @@ from rustrak_core.event.attributes import attribute
 from rustrak_core.event.exception import last_exception
 from rustrak_core.event.frames import frames_of
 from rustrak_core.event.scalars import boolean, cut, lenient_text, plain_text, unsigned
-from rustrak_core.grouping import transaction_of
+from rustrak_core.grouping import settings_of, transaction_of
 from rustrak_core.issue import Issue
 from rustrak_core.jsontext import dumps
-from rustrak_core.ports import BareEvent, NumberedEvent
+from rustrak_core.ports import BareEvent, IssueKey, NumberedEvent
 from rustrak_core.project import Project
 from rustrak_core.times import from_micros, to_micros
 
@@ -111,8 +111,8 @@ def event_line(event: BareEvent, project: str) -> bytes:
     return b"%b\x1f%b\n" % (head % values, payload)
 
 
-def issue_row(issue: Issue, project: str) -> dict[str, Any]:
-    """Return *issue* as a row of ``issues``."""
+def issue_row(issue: Issue, project: str, keys: Iterable[IssueKey]) -> dict[str, Any]:
+    """Return *issue*, to which *keys* lead, as a row of ``issues``."""
     return {
         "id": issue.id,
         "short_id": issue.short_id,
@@ -133,11 +133,12 @@ def issue_row(issue: Issue, project: str) -> dict[str, Any]:
         "resolved_at": None if issue.resolved_at is None else to_micros(issue.resolved_at),
         "regressed_at": None if issue.regressed_at is None else to_micros(issue.regressed_at),
         "regressed_in": issue.regressed_in,
+        "keys": [{"mechanism": key.mechanism, "value": key.value, "origin_id": origin} for key, origin in keys],
     }
 
 
-def project_row(project: Project) -> dict[str, Any]:
-    """Return *project* as a row of ``projects``."""
+def project_row(project: Project, rules: str) -> dict[str, Any]:
+    """Return *project*, which has *rules* on grouping, as a row of ``projects``."""
     return {
         "id": project.id,
         "slug": project.slug,
@@ -145,6 +146,8 @@ def project_row(project: Project) -> dict[str, Any]:
         "created_at": to_micros(project.created_at),
         "event_count": project.event_count,
         "issue_count": project.issue_count,
+        "rules": rules,
+        "mechanism": settings_of(rules).rules.mechanism,
     }
 
 

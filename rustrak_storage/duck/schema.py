@@ -7,12 +7,16 @@ from collections.abc import Sequence
 
 import attrs
 
-VERSION = 1
+VERSION = 2
 FORMAT = "rustrak-dataset"
-NOTES = {1: "The first one."}
+NOTES = {
+    1: "The first one.",
+    2: "`issues.keys`, `projects.rules` and `projects.mechanism`, so that `rustrak regroup --dry-run` can be asked.",
+}
 """What each version of the schema changed."""
 
 FRAME = "STRUCT(module VARCHAR, filename VARCHAR, function VARCHAR, lineno BIGINT, in_app BOOLEAN)"
+KEY = "STRUCT(mechanism VARCHAR, value VARCHAR, origin_id BIGINT)"
 
 
 _PACKED = {"payload": " USING COMPRESSION zstd"}
@@ -21,11 +25,12 @@ _PACKED = {"payload": " USING COMPRESSION zstd"}
 
 @attrs.frozen
 class Column:
-    """A column: its name, DuckDB's type of it, and what it says."""
+    """A column: its name, DuckDB's type of it, what it says, and the version of the schema that brought it."""
 
     name: str
     type: str
     text: str
+    since: int = 1
 
 
 @attrs.frozen
@@ -40,6 +45,10 @@ class Table:
     def names(self) -> list[str]:
         """The columns' names, in their order."""
         return [column.name for column in self.columns]
+
+    def of_version(self, version: int) -> "Table":
+        """Return the table as a dataset of that *version* has it."""
+        return attrs.evolve(self, columns=tuple(column for column in self.columns if column.since <= version))
 
     def declaration(self) -> str:
         """Return the columns as ``CREATE TABLE`` takes them."""
@@ -107,6 +116,12 @@ ISSUES = Table(
         Column("resolved_at", "TIMESTAMP", "NULL unless the state is resolved"),
         Column("regressed_at", "TIMESTAMP", "When an event last reopened it; NULL where none did"),
         Column("regressed_in", "VARCHAR", "The release of that event"),
+        Column(
+            "keys",
+            f"{KEY}[]",
+            "Grouping keys that lead to it; `origin_id` is the issue, merged into it since, that one came from",
+            2,
+        ),
     ),
 )
 PROJECTS = Table(
@@ -119,6 +134,8 @@ PROJECTS = Table(
         Column("created_at", "TIMESTAMP", "When it was created"),
         Column("event_count", "BIGINT", "Events so far"),
         Column("issue_count", "BIGINT", "Issues that exist"),
+        Column("rules", "VARCHAR", "Its rules on grouping, as TOML; empty where it has none", 2),
+        Column("mechanism", "VARCHAR", "The mechanism by which new events are grouped, as in `anchor@1`", 2),
     ),
 )
 TAG_DAYS = Table(

@@ -1,12 +1,13 @@
 """Events in memory, read in the order in which they came."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rustrak_core.digested import GroupingKey
 from rustrak_core.issue import IssueId
-from rustrak_core.ports import ExportStore, Member, Membership, NumberedEvent, Selection
-from rustrak_storage.batch import Filing
+from rustrak_core.ports import ExportStore, IssueKey, Member, Membership, NumberedEvent, Selection
+from rustrak_storage.batch import Filing, KeyId
+from rustrak_storage.filing import IssueRow
 from rustrak_storage.memory.base import MemoryPart
 from rustrak_storage.memory.views import stored
 
@@ -15,6 +16,8 @@ class MemoryExport(MemoryPart, ExportStore):
     """See `rustrak_core.ports.ExportStore`. Of an issue that is gone, no event has a number."""
 
     _numbers: dict[int, Filing]
+    _issues: dict[int, IssueRow]
+    _origins: dict[KeyId, int]
 
     def last_event_number(self) -> int:
         """See `rustrak_core.ports.ExportStore.last_event_number`."""
@@ -51,6 +54,20 @@ class MemoryExport(MemoryPart, ExportStore):
         return [
             Member(filing.number, GroupingKey(mechanism=filing.key[1], value=filing.key[0].hex())) for filing in found
         ]
+
+    def issue_keys(self, issues: Collection[IssueId]) -> Mapping[IssueId, Sequence[IssueKey]]:
+        """See `rustrak_core.ports.ExportStore.issue_keys`."""
+        with self._lock:
+            self._check_open()
+            found: dict[IssueId, list[IssueKey]] = {number: [] for number in sorted(issues) if number in self._issues}
+            for key, row in self._keys.items():
+                if row.id in found:
+                    origin = self._origins.get(key)
+                    grouping_key = GroupingKey(mechanism=key[2], value=key[1].hex())
+                    found[IssueId(row.id)].append(IssueKey(grouping_key, None if origin is None else IssueId(origin)))
+        return {
+            issue: sorted(keys, key=lambda one: (one.key.mechanism, one.key.value)) for issue, keys in found.items()
+        }
 
     def _wanted(self, selection: Selection, upto: int) -> Iterator[Filing]:
         self._check_open()

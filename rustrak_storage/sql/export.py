@@ -1,6 +1,6 @@
 """Events in SQL, read in the order in which they came."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,13 +13,14 @@ from rustrak_core.ports import (
     BareEvent,
     BareExportStore,
     ExportStore,
+    IssueKey,
     Member,
     Membership,
     NumberedEvent,
     Selection,
 )
 from rustrak_core.times import to_micros
-from rustrak_storage.sql import schema
+from rustrak_storage.sql import bulk, schema
 from rustrak_storage.sql.chunks import chunks
 from rustrak_storage.sql.contents import parts_of
 from rustrak_storage.sql.details import unpacked, unpacked_of
@@ -29,6 +30,7 @@ from rustrak_storage.sql.keyset import bounded
 
 _EVENT = schema.event
 _ISSUE = schema.issue
+_KEY = schema.grouping_key
 _PAYLOAD = schema.payload
 _PROJECT = schema.project
 _BARE = (
@@ -112,6 +114,19 @@ class SqlExport(SqlEvents, ExportStore, BareExportStore):
             return [
                 Member(number, key(mechanism, bytes(value))) for number, mechanism, value in connection.execute(query)
             ]
+
+    def issue_keys(self, issues: Collection[IssueId]) -> Mapping[IssueId, Sequence[IssueKey]]:
+        """See `rustrak_core.ports.ExportStore.issue_keys`."""
+        columns = ("issue_id", "mechanism", "value", "origin_id")
+        with self._database.reading() as connection:
+            live = _live(connection, Selection(), set(issues))
+            found: dict[IssueId, list[IssueKey]] = {IssueId(number): [] for number in sorted(live)}
+            for issue, mechanism, value, origin in bulk.find(connection, _KEY, columns, ("issue_id",), live):
+                known = None if origin is None else IssueId(origin)
+                found[IssueId(issue)].append(IssueKey(_key(mechanism, bytes(value)), known))
+        return {
+            issue: sorted(keys, key=lambda one: (one.key.mechanism, one.key.value)) for issue, keys in found.items()
+        }
 
     def _bare_events(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> list[BareEvent]:
         live = _live(connection, Selection(), {row[3] for row in rows})

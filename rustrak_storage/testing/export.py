@@ -9,6 +9,7 @@ from rustrak_core.issue import IssueId
 from rustrak_core.ports import (
     BareEvent,
     BareExportStore,
+    IssueKey,
     Member,
     Membership,
     NumberedEvent,
@@ -160,6 +161,32 @@ class ExportStoreContract(StoreContract):
                 pass
         assert not store.members(IssueId(2**60), ALL, upto=last)
 
+    def test_issue_keys(self, store: Store, project: Project) -> None:
+        """Keys are those that lead to an issue, with the issue whose they were before a merge."""
+        other, doomed = create_project(store, "Other"), create_project(store, "Doomed")
+        one = record_one(store, digested(project, 1, "a", "b"))
+        two = record_one(store, digested(project, 2, "c"))
+        gone = record_one(store, digested(project, 3, "gone"))
+        theirs = record_one(store, digested(other, 4, "a"))
+        lost = record_one(store, digested(doomed, 5, "d"))
+        store.delete_issue(gone.id, now=NOW)
+        store.delete_project(doomed.id, now=NOW)
+
+        def known(*issues: IssueId) -> dict[IssueId, set[IssueKey]]:
+            found = store.issue_keys(issues)
+            for keys in found.values():
+                assert list(keys) == sorted(keys, key=lambda each: (each.key.mechanism, each.key.value))
+            return {issue: set(keys) for issue, keys in found.items()}
+
+        own, brought = {IssueKey(key("a")), IssueKey(key("b"))}, IssueKey(key("c"))
+        asked = known(one.id, two.id, gone.id, theirs.id, lost.id, IssueId(2**60))
+        assert asked == {one.id: own, two.id: {brought}, theirs.id: {IssueKey(key("a"))}}
+        assert known() == {}
+        store.merge_issues(one.id, [two.id], now=NOW)
+        assert known(one.id, two.id) == {one.id: {*own, IssueKey(key("c"), two.id)}}
+        store.unmerge_issues(one.id, [two.id])
+        assert known(one.id, two.id) == {one.id: own, two.id: {brought}}
+
     def test_closed(self, store_url: str) -> None:
         """A closed store says so."""
         store = open_store(store_url)
@@ -170,6 +197,7 @@ class ExportStoreContract(StoreContract):
             lambda: store.export_events([1]),
             lambda: store.memberships(ALL, upto=1),
             lambda: store.members(IssueId(1), ALL, upto=1),
+            lambda: store.issue_keys([IssueId(1)]),
         ):
             with pytest.raises(StoreUnavailableError):
                 call()

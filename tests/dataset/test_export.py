@@ -24,6 +24,7 @@ from rustrak_storage.duck import Dataset, DatasetError, export
 from rustrak_storage.duck import folder as folder_module
 from rustrak_storage.duck.about import MANIFEST
 from rustrak_storage.duck.reconcile import Differences
+from rustrak_storage.duck.schema import ISSUES, VERSION
 from rustrak_storage.factory import open_store
 from tests.dataset.conftest import EXPORTED
 from tests.dataset.facts import BEGIN, World, accepted, at, made_payload, new_project, record
@@ -467,6 +468,61 @@ def test_versions_and_damage(store: Store, project: Project, dest: Path) -> None
     next(dest.glob("issues-*.parquet")).unlink()
     with pytest.raises(DatasetError, match="files are missing"):
         Dataset.open(dest)
+
+
+def make_version_1(dest: Path) -> None:
+    """Make a dataset what the first version of the schema had."""
+    if dest.is_file():
+        with duckdb.connect(str(dest)) as connection:
+            connection.execute("ALTER TABLE issues DROP COLUMN keys")
+            connection.execute("ALTER TABLE projects DROP COLUMN rules")
+            connection.execute("ALTER TABLE projects DROP COLUMN mechanism")
+            connection.execute("UPDATE about SET version = 1")
+        return
+    manifest = orjson.loads((dest / MANIFEST).read_bytes())
+    for table, more in (("issues", "keys"), ("projects", "rules, mechanism")):
+        (name,) = manifest["files"][table]
+        with duckdb.connect() as connection:
+            rows = f"SELECT * EXCLUDE ({more}) FROM read_parquet('{dest / name}')"
+            connection.execute(f"COPY ({rows}) TO '{dest / name}.new' (FORMAT parquet)")
+        (dest / f"{name}.new").replace(dest / name)
+    (dest / MANIFEST).write_bytes(orjson.dumps({**manifest, "version": 1}))
+
+
+def test_an_older_version(store: Store, project: Project, dest: Path) -> None:
+    """It is read as it is, and an export that is done again makes it a new one, with all that it had."""
+    send(store, project, *range(3))
+    export(store, dest, now=EXPORTED)
+    events = "SELECT * REPLACE (tags::VARCHAR AS tags, frames::VARCHAR AS frames) FROM events"
+    whole = rows(dest, events), rows(dest, "FROM projects")
+    keys = rows(dest, "SELECT id, keys::VARCHAR FROM issues")
+    make_version_1(dest)
+    with Dataset.open(dest) as dataset:
+        assert dataset.about.version == 1
+        assert dataset.sql("FROM issues").columns == ISSUES.of_version(1).names
+        assert dataset.ask("top-issues", days=None).rows()
+    assert export(store, dest, now=EXPORTED).new == 0
+    with Dataset.open(dest) as dataset:
+        assert dataset.about.version == VERSION
+        assert dataset.sql("FROM issues").columns == ISSUES.names
+    assert (rows(dest, events), rows(dest, "FROM projects")) == whole
+    assert rows(dest, "SELECT id, keys::VARCHAR FROM issues") == keys
+
+
+def test_keys_and_rules(store: Store, project: Project, dest: Path) -> None:
+    """Each issue has the keys that lead to it, and each project its rules, as they are when it is exported again."""
+    one, two = send(store, project, 1, fingerprint=["a"]) + send(store, project, 2, fingerprint=["b"])
+    export(store, dest, now=EXPORTED)
+    (a,), (b,) = (rows(dest, f"SELECT grouping_key FROM events WHERE issue_id = {issue}") for issue in (one, two))
+    own = "SELECT id, key.value, key.origin_id FROM (SELECT id, unnest(keys) AS key FROM issues)"
+    assert rows(dest, own) == {(one, *a, None), (two, *b, None)}
+    assert rows(dest, "SELECT rules, mechanism FROM projects") == {("", "anchor@1")}
+    rules = 'mechanism = "message@1"\n# it\'s \u2713\n'
+    store.set_grouping(project.id, rules, now=EXPORTED)
+    store.merge_issues(IssueId(one), [IssueId(two)], now=EXPORTED)
+    export(store, dest, now=EXPORTED)
+    assert rows(dest, own) == {(one, *a, None), (one, *b, two)}
+    assert rows(dest, "SELECT rules, mechanism FROM projects") == {(rules, "message@1")}
 
 
 def refused(store: Store, dest: Path, said: str) -> None:
