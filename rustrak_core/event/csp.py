@@ -9,6 +9,8 @@ from rustrak_core.event.scalars import any_text
 
 TYPE: Final = "CSP"
 
+_HINTS: Final = ("release", "environment")
+_MADE: Final = frozenset({"type", "logger", "logentry", "culprit", "csp", "request", *_HINTS})
 _UPPER = re.compile(r"(?<=[a-z])([A-Z]+)")
 _KEYWORDS = frozenset({"inline", "eval", "data", "blob", "filesystem", "wasm-eval", "trusted-types-policy"})
 
@@ -28,7 +30,7 @@ def event_from_report(report: Mapping[str, Any], hints: Mapping[str, str]) -> di
         "logentry": {"formatted": _message(fields)},
         "culprit": _without_query(document),
         "csp": fields,
-        **{name: text for name, text in hints.items() if name in {"release", "environment"}},
+        **{name: text for name, text in hints.items() if name in _HINTS},
     }
     if document:
         event["request"] = {"url": document}
@@ -36,6 +38,18 @@ def event_from_report(report: Mapping[str, Any], hints: Mapping[str, str]) -> di
         if isinstance(agent, str):
             event["request"]["headers"] = {"User-Agent": agent}
     return event
+
+
+def report_of(event: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]] | None:
+    """Return a report and hints of which `event_from_report` makes *event*; None where it makes no such event."""
+    if not (event.get("type") == "csp" and isinstance(event.get("csp"), dict) and event.keys() <= _MADE):
+        return None
+    report: dict[str, Any] = {"csp-report": event["csp"]}
+    request = event.get("request")
+    headers = request.get("headers") if isinstance(request, dict) else None
+    if isinstance(headers, dict):
+        report["user_agent"] = headers.get("User-Agent")
+    return report, {name: event[name] for name in _HINTS if name in event}
 
 
 def _fields(report: Mapping[str, Any]) -> dict[str, Any]:

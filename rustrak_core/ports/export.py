@@ -98,11 +98,16 @@ class IssueKey(NamedTuple):
     """A grouping key that leads to an issue.
 
     Attributes:
-        origin: The issue whose it was before that was merged into this one; None where it was always this one's.
+        origin: The issue whose it was before issues were merged into this one, which may be this one itself; None where
+            none were, or it came since.
     """
 
     key: GroupingKey
     origin: IssueId | None = None
+
+    def order(self) -> tuple[str, str]:
+        """Return what keys of an issue stand by: mechanism and value."""
+        return self.key.mechanism, self.key.value
 
 
 class ExportStore(Protocol):
@@ -136,7 +141,7 @@ class ExportStore(Protocol):
         ...
 
     def issue_keys(self, issues: Collection[IssueId]) -> Mapping[IssueId, Sequence[IssueKey]]:
-        """Return the keys that lead to each of *issues*, by mechanism and value; those that are gone are left out.
+        """Return the keys that lead to each of *issues*, by mechanism and value; those without any are left out.
 
         At most some thousands of issues at once, since all their keys are held in memory.
         """

@@ -6,5 +6,6 @@ apart, and how many events move. `rustrak_core.regroup.undo` writes down what wa
 
 from rustrak_core.regroup.history import Flow, History, rekey
 from rustrak_core.regroup.plan import Plan, Split, make_plan
+from rustrak_core.regroup.source import IssueName, Source, StoreSource
 
-__all__ = ["Flow", "History", "Plan", "Split", "make_plan", "rekey"]
+__all__ = ["Flow", "History", "IssueName", "Plan", "Source", "Split", "StoreSource", "make_plan", "rekey"]

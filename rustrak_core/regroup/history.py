@@ -27,7 +27,7 @@ class Flow:
     Attributes:
         key: The one that they get now; None where that cannot be told.
         events: How many they are.
-        first: The number of the first of them.
+        first: The lowest of their numbers.
     """
 
     issue_id: IssueId
@@ -56,7 +56,7 @@ class History:
         return len(self._numbers)
 
     def add(self, event: FiledEvent, key: GroupingKey | None) -> None:
-        """Take *event* into account, which gets *key* now."""
+        """Take *event* into account, which gets *key* now; events may come in any order."""
         identity = event.issue_id, event.key, key
         index = self._known.get(identity)
         if index is None:
@@ -64,7 +64,9 @@ class History:
             new = None if key is None else self._keys.setdefault(key, key)
             index = self._known[event.issue_id, filed, new] = len(self.flows)
             self.flows.append(Flow(issue_id=event.issue_id, filed=filed, key=new, first=event.number))
-        self.flows[index].events += 1
+        flow = self.flows[index]
+        flow.events += 1
+        flow.first = min(flow.first, event.number)
         self._numbers.append(event.number)
         self._flow_of.append(index)
 
@@ -82,10 +84,12 @@ class History:
         return list(dict.fromkeys(flow.key for flow in self.flows if flow.key is not None))
 
     def settle(self) -> None:
-        """Have events whose key cannot be told go with the others of their key, where these all go together.
+        """Have flows stand by their first events, and events whose key cannot be told go with the others of their key.
 
-        A payload is shed where it would repeat another, so that events filed by one key were much the same.
+        They do where these all go together: a payload is shed where it would repeat another, so that events filed by
+        one key were much the same.
         """
+        self._sort()
         known: dict[Place, set[GroupingKey]] = defaultdict(set)
         for flow in self.flows:
             if flow.key is not None:
@@ -93,3 +97,12 @@ class History:
         for flow in self.flows:
             if flow.key is None and len(known[flow.place]) == 1:
                 (flow.key,) = known[flow.place]
+
+    def _sort(self) -> None:
+        order = sorted(range(len(self.flows)), key=lambda index: self.flows[index].first)
+        if order == list(range(len(order))):
+            return
+        moved = {index: place for place, index in enumerate(order)}
+        self.flows = [self.flows[index] for index in order]
+        self._known = {identity: moved[index] for identity, index in self._known.items()}
+        self._flow_of = array("I", (moved[index] for index in self._flow_of))

@@ -13,9 +13,11 @@ from rustrak_http.cli.output import print_json
 
 if TYPE_CHECKING:
     from rustrak_core.project import Project
+    from rustrak_core.regroup import Source
     from rustrak_core.tracker import Tracker
     from rustrak_http.regroup.journal import Journal
     from rustrak_http.regroup.work import Survey
+    from rustrak_storage.duck import About, FiledProject
 
 _FILES_MAX: Final = 10_000
 
@@ -24,10 +26,12 @@ _FILES_MAX: Final = 10_000
     epilog=examples(
         "rustrak regroup --project my-app --rules rules.toml --dry-run",
         "rustrak regroup --project my-app --mechanism anchor@1 --dry-run --json | jq .moved",
+        "rustrak regroup errors.duckdb --project my-app --rules rules.toml --dry-run",
         "rustrak regroup --project my-app --rules rules.toml --apply --undo-file before.jsonl",
         "rustrak regroup --undo before.jsonl",
     )
 )
+@click.argument("dataset", metavar="[DATASET]", required=False, type=click.Path(path_type=Path))
 @option("--project", metavar="PROJECT", help="Whose events: a number or a slug.")
 @option("--mechanism", metavar="NAME", help="Group by this mechanism rather than by the project's.")
 @option("--rules", "rules_file", metavar="FILE", help="Group by the rules in this TOML file rather than the project's.")
@@ -38,6 +42,7 @@ _FILES_MAX: Final = 10_000
 @with_place
 @json_option
 def regroup(
+    dataset: Path | None,
     *,
     project: str | None,
     mechanism: str | None,
@@ -53,9 +58,13 @@ def regroup(
 
     Without --rules and --mechanism it goes by the project's own. It works while `rustrak serve` runs. When it is
     interrupted, even killed, the same command goes on where it stopped.
+
+    --dry-run can be asked of DATASET too, which `rustrak export` made: nobody else's work is slowed by that.
     """
     if [dry_run, apply, undo_path is not None].count(True) != 1:
         raise click.UsageError("say one of --dry-run, --apply and --undo FILE")
+    if dataset is not None and not dry_run:
+        raise click.UsageError("a dataset is only read: say --dry-run, or leave out DATASET to change the store")
     if undo_path is not None:
         if project or mechanism or rules_file or undo_file:
             raise click.UsageError("--undo FILE says it all: leave out the other options")
@@ -66,12 +75,18 @@ def regroup(
         raise click.UsageError("say whose events with --project; `rustrak project list` shows all projects")
     if undo_file is not None and not apply:
         raise click.UsageError("--undo-file is for --apply")
+    if dataset is not None:
+        _ask_dataset(dataset, project, mechanism, rules_file, as_json=as_json)
+        return
+    from rustrak_core.regroup import StoreSource
+
     with open_tracker(place) as tracker:
         found = project_named(tracker, project)
         kept = tracker.grouping(found).rules
         rules = _wanted_rules(kept, mechanism, rules_file)
         if dry_run:
-            _dry_run(tracker, found, kept, rules, as_json=as_json)
+            source = StoreSource(tracker.store, found.id)
+            _dry_run(source, found, kept, rules, as_json=as_json)
         else:
             _apply(tracker, found, kept, rules, _journal_path(place, found, undo_file), as_json=as_json)
 
@@ -128,30 +143,50 @@ def _journal_path(place: Place, project: "Project", given: str | None) -> Path:
     raise ConfigurationError(f"{place.data_dir} is full of undo files; remove some, or name one with --undo-file")
 
 
-def _dry_run(tracker: "Tracker", project: "Project", kept: str, rules: str, *, as_json: bool) -> None:
+def _ask_dataset(dataset: Path, project: str, mechanism: str | None, rules_file: str | None, *, as_json: bool) -> None:
+    from rustrak_storage.duck import Dataset, FiledProject
+
+    with Dataset.open(dataset) as opened:
+        found = FiledProject.find(opened, project)
+        rules = _wanted_rules(found.rules, mechanism, rules_file)
+        _dry_run(found, found, found.rules, rules, about=opened.about, as_json=as_json)
+
+
+def _dry_run(
+    source: "Source",
+    project: "Project | FiledProject",
+    kept: str,
+    rules: str,
+    *,
+    about: "About | None" = None,
+    as_json: bool,
+) -> None:
     from rustrak_core.grouping import Rules, settings_of
     from rustrak_http.cli.regroup_output import print_report
     from rustrak_http.regroup.report import Report
 
-    survey = _survey(tracker, project, rules)
+    survey = _survey(source, project, rules)
     before, after = settings_of(kept).rules, Rules.from_toml(rules)
-    report = Report(tracker.store, project.id, survey.plan, before=before, after=after)
+    report = Report(source, project.id, survey.plan, before=before, after=after)
     if as_json:
         print_json(report.to_json(cases=100, reasons=10))
     else:
-        print_report(report.to_json(cases=10, reasons=3), project.slug)
+        print_report(report.to_json(cases=10, reasons=3), project.slug, about)
 
 
-def _survey(tracker: "Tracker", project: "Project", rules: str, journal: "Journal | None" = None) -> "Survey":
+def _survey(
+    source: "Source", project: "Project | FiledProject", rules: str, journal: "Journal | None" = None
+) -> "Survey":
     from rustrak_http.cli.progress import progress_bar
     from rustrak_http.regroup.work import survey
 
     heirs = None if journal is None or journal.heirs is None else journal.heirs.heirs
     with progress_bar("Reading events", project.event_count) as advance:
-        return survey(tracker.store, project.id, rules, heirs=heirs, progress=advance)
+        return survey(source, rules, heirs=heirs, progress=advance)
 
 
 def _apply(tracker: "Tracker", project: "Project", kept: str, rules: str, path: Path, *, as_json: bool) -> None:
+    from rustrak_core.regroup import StoreSource
     from rustrak_core.regroup.undo import UndoHeader
     from rustrak_http.cli.progress import progress_bar
     from rustrak_http.cli.regroup_output import print_applied
@@ -168,7 +203,7 @@ def _apply(tracker: "Tracker", project: "Project", kept: str, rules: str, path: 
     )
     journal = _resumed(path, header) if path.exists() else Journal.create(path, header)
     try:
-        survey = _survey(tracker, project, rules, journal)
+        survey = _survey(StoreSource(tracker.store, project.id), project, rules, journal)
         changing = sum(flow.events for flow in survey.plan.flows if survey.plan.changes(flow))
         with progress_bar("Filing events", changing) as advance:
             applying = Applying(

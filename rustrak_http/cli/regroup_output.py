@@ -10,11 +10,15 @@ from rustrak_http.cli.output import print_json, print_table, print_text, print_w
 
 if TYPE_CHECKING:
     from rustrak_core.regroup import Plan
+    from rustrak_storage.duck import About
 
 
-def print_report(report: Mapping[str, Any], slug: str) -> None:
-    """Print what a plan would do to the issues of a project."""
-    click.echo(f"{slug}: {_count(report['events'], 'event')} in {_count(report['issues'], 'issue')}\n")
+def print_report(report: Mapping[str, Any], slug: str, about: "About | None" = None) -> None:
+    """Print what a plan would do to the issues of a project; *about* is what a dataset is, where it is of one."""
+    click.echo(f"{slug}: {_count(report['events'], 'event')} in {_count(report['issues'], 'issue')}")
+    if about is not None:
+        click.echo(_extent(about))
+    click.echo()
     rows = [
         (f"{report['merged']:,}", "would become part of others"),
         (f"{report['split']:,}", "would split"),
@@ -32,8 +36,18 @@ def print_report(report: Mapping[str, Any], slug: str) -> None:
         _print_merges(report)
     if report["splits"]:
         _print_splits(report)
-    if not (report["moved"] or report["rekeyed"]):
+    if report["events"] and report["unread"] == report["events"]:
+        click.echo("\nNo event has its payload, so that nothing can be told of these rules.")
+    elif not (report["moved"] or report["rekeyed"]):
         click.echo("\nAll events are filed as these rules have it.")
+
+
+def _extent(about: "About") -> str:
+    """Return when a dataset was exported, and which events were chosen for it."""
+    chosen = about.selection
+    bounds = (("since", chosen.since), ("before", chosen.until))
+    within = "".join(f", events {word} {moment:%Y-%m-%d}" for word, moment in bounds if moment is not None)
+    return f"as exported at {about.exported_at:%Y-%m-%d %H:%M} UTC{within}"
 
 
 def _print_merges(report: Mapping[str, Any]) -> None:

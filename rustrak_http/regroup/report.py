@@ -10,9 +10,8 @@ from rustrak_core.digested import GroupingKey
 from rustrak_core.errors import UnknownIssueError
 from rustrak_core.grouping import Rules
 from rustrak_core.issue import IssueId
-from rustrak_core.ports import Store
 from rustrak_core.project import ProjectId
-from rustrak_core.regroup import Flow, Plan, Split
+from rustrak_core.regroup import Flow, Plan, Source, Split
 
 _ISSUES_MAX: Final = 20
 """Issues that are named of one merge, and parts of one split."""
@@ -22,13 +21,15 @@ class Report:
     """Tells of a plan.
 
     Args:
-        store: Where titles, and examples of events, are read.
+        source: Where titles, and examples of events, are read.
+        project_id: Whose they are.
+        plan: What is to become of them.
         before: The rules by which events were filed, as far as that is known.
         after: Those of the plan.
     """
 
-    def __init__(self, store: Store, project_id: ProjectId, plan: Plan, *, before: Rules, after: Rules) -> None:
-        self._store = store
+    def __init__(self, source: Source, project_id: ProjectId, plan: Plan, *, before: Rules, after: Rules) -> None:
+        self._source = source
         self._project_id = project_id
         self._plan = plan
         self._rules = (before, after)
@@ -96,23 +97,20 @@ class Report:
 
     def _issue(self, number: IssueId) -> dict[str, Any]:
         try:
-            issue = self._store.issue(number)
+            short_id, title = self._source.name(number)
         except UnknownIssueError:  # deleted meanwhile
-            return {"issue_id": number, "short_id": str(number), "title": "(deleted)"}
-        line = issue.message.strip().partition("\n")[0]
-        title = f"{issue.type}: {line}" if line else issue.type
-        return {"issue_id": number, "short_id": issue.short_id, "title": title}
+            short_id, title = str(number), "(deleted)"
+        return {"issue_id": number, "short_id": short_id, "title": title}
 
     def _why(self, *flows: Flow) -> list[dict[str, Any]]:
         """Return for an event of each of *flows* how it is grouped now, and how it would be."""
         return [found for flow in flows if (found := self._explained(flow)) is not None]
 
     def _explained(self, flow: Flow) -> dict[str, Any] | None:
-        page = self._store.scan(self._project_id, after=flow.first - 1, limit=1)
-        if not page or page[0].number != flow.first or page[0].payload is None:
+        event = self._source.event(flow.first)
+        if event is None or event.payload is None:
             return None
-        event = page[0]
-        payload = read_payload(event.payload or b"", event.kind, event.hints) or {}
+        payload = read_payload(event.payload, event.kind, event.hints) or {}
         before, after = self._rules
         return {
             "event_id": str(event.event_id),

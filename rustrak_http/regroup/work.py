@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -11,9 +11,9 @@ import attrs
 from rustrak_core.digested import GroupingKey
 from rustrak_core.errors import StoreUnavailableError
 from rustrak_core.issue import IssueId
-from rustrak_core.ports import FiledEvent, Refiled, Refiling, Store
+from rustrak_core.ports import Refiled, Refiling, Store
 from rustrak_core.project import Project, ProjectId
-from rustrak_core.regroup import History, Plan, make_plan
+from rustrak_core.regroup import History, Plan, Source, StoreSource, make_plan
 from rustrak_core.regroup.batches import drop_batches, key_batches, move_batches
 from rustrak_core.regroup.undo import End, Heirs
 from rustrak_http.regroup.journal import Journal
@@ -21,7 +21,6 @@ from rustrak_http.regroup.key_pool import with_keys
 
 T = TypeVar("T")
 
-_PAGE: Final = 500
 _BATCH: Final = 1000
 _KEYS: Final = 5000
 _TRIES: Final = 6
@@ -47,8 +46,7 @@ def mark_of(project: Project) -> str:
 
 
 def survey(
-    store: Store,
-    project_id: ProjectId,
+    source: Source,
     rules: str,
     *,
     after: int = 0,
@@ -58,8 +56,7 @@ def survey(
     """Return what is to become of a project's events with *rules*, changing nothing.
 
     Args:
-        store: Where they are.
-        project_id: Whose they are.
+        source: Where they are.
         rules: A TOML document that can be read.
         after: Only events with numbers above this one.
         heirs: See `rustrak_core.regroup.make_plan`.
@@ -69,7 +66,7 @@ def survey(
         UnknownProjectError: there is no such project.
     """
     history = History()
-    for page in with_keys(_pages(store, project_id, after), rules):
+    for page in with_keys(source.pages(after), rules):
         for event, key in page:
             history.add(event, key)
         progress(len(page))
@@ -77,15 +74,9 @@ def survey(
     owners: dict[GroupingKey, IssueId] = {}
     keys = history.keys()
     for start in range(0, len(keys), _KEYS):
-        owners |= store.owners(project_id, keys[start : start + _KEYS])
-    plan = make_plan(history.flows, owners, origins=store.origins(project_id), heirs=heirs)
+        owners |= source.owners(keys[start : start + _KEYS])
+    plan = make_plan(history.flows, owners, origins=source.origins(), heirs=heirs)
     return Survey(history=history, plan=plan)
-
-
-def _pages(store: Store, project_id: ProjectId, after: int) -> Iterator[Sequence[FiledEvent]]:
-    while page := store.scan(project_id, after=after, limit=_PAGE):
-        yield page
-        after = page[-1].number
 
 
 @attrs.define(kw_only=True)
@@ -123,7 +114,8 @@ class Applying:
         settled_at = time.monotonic() + _LEARNT_S
         for _ in range(_PASSES):
             done += self._move(found)
-            found = survey(self.store, self.project_id, self.rules, after=found.history.last, heirs=known.heirs)
+            source = StoreSource(self.store, self.project_id)
+            found = survey(source, self.rules, after=found.history.last, heirs=known.heirs)
             if not len(found.history):
                 break
             # Events come, and whoever digests them may not know the new rules yet.

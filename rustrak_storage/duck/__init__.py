@@ -8,6 +8,7 @@ from rustrak_storage.duck.answer import Answer
 from rustrak_storage.duck.dataset import Dataset
 from rustrak_storage.duck.errors import DatasetError, MissingLibraryError, StatementError, UnknownQuestionError
 from rustrak_storage.duck.exporting import Exported, export
+from rustrak_storage.duck.filed import FiledProject
 from rustrak_storage.duck.question import Question, questions
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "Exported",
+    "FiledProject",
     "MissingLibraryError",
     "Question",
     "StatementError",

@@ -36,6 +36,13 @@ class Answer:
         with _told():
             return self._take().fetchall()
 
+    def pages(self, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows as `rows` gives them, up to *size* at a time, as they are worked out: memory holds few."""
+        with _told(), self._cursor.cursor() as cursor:  # of its own, which holds what is under way
+            result = cursor.execute(self._statement, self._parameters or None)
+            while page := result.fetchmany(size):
+                yield page
+
     def dicts(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows()]

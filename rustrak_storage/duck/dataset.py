@@ -104,8 +104,7 @@ class Dataset:
             exported_at=self.about.exported_at, days=days, until=until, project=project, limit=limit, own=own
         )
         if project is not None and not self.sql("FROM projects WHERE slug = $slug", {"slug": project}).rows():
-            slugs = [slug for (slug,) in self.sql("SELECT slug FROM projects ORDER BY slug").rows()]
-            raise UnknownProjectError(f"the dataset has no such project; it has {', '.join(slugs) or 'none'}")
+            raise unknown_project(self)
         if "issue" in given and not self.sql(_ISSUE, {"issue": given["issue"]}).rows():
             raise UnknownIssueError("the dataset has no such issue; `top-issues` shows their short ids")
         return Answer(self._connection, asked.sql, given)
@@ -123,6 +122,12 @@ class Dataset:
     ) -> None:
         """Close it."""
         self.close()
+
+
+def unknown_project(dataset: Dataset) -> UnknownProjectError:
+    """Return the error that says which projects *dataset* has."""
+    slugs = [slug for (slug,) in dataset.sql("SELECT slug FROM projects ORDER BY slug").rows()]
+    return UnknownProjectError(f"the dataset has no such project; it has {', '.join(slugs) or 'none'}")
 
 
 def _open_file(path: Path) -> tuple[About, duckdb.DuckDBPyConnection]:

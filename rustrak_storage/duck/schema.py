@@ -119,7 +119,7 @@ ISSUES = Table(
         Column(
             "keys",
             f"{KEY}[]",
-            "Grouping keys that lead to it; `origin_id` is the issue, merged into it since, that one came from",
+            "Grouping keys that lead to it; `origin_id` is the issue whose one was before issues were merged, or NULL",
             2,
         ),
     ),

@@ -59,15 +59,14 @@ class MemoryExport(MemoryPart, ExportStore):
         """See `rustrak_core.ports.ExportStore.issue_keys`."""
         with self._lock:
             self._check_open()
-            found: dict[IssueId, list[IssueKey]] = {number: [] for number in sorted(issues) if number in self._issues}
+            found: dict[IssueId, list[IssueKey]] = defaultdict(list)
+            wanted = set(issues) & self._issues.keys()
             for key, row in self._keys.items():
-                if row.id in found:
+                if row.id in wanted:
                     origin = self._origins.get(key)
                     grouping_key = GroupingKey(mechanism=key[2], value=key[1].hex())
                     found[IssueId(row.id)].append(IssueKey(grouping_key, None if origin is None else IssueId(origin)))
-        return {
-            issue: sorted(keys, key=lambda one: (one.key.mechanism, one.key.value)) for issue, keys in found.items()
-        }
+        return {issue: sorted(keys, key=IssueKey.order) for issue, keys in found.items()}
 
     def _wanted(self, selection: Selection, upto: int) -> Iterator[Filing]:
         self._check_open()

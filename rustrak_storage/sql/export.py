@@ -1,5 +1,6 @@
 """Events in SQL, read in the order in which they came."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -120,13 +121,11 @@ class SqlExport(SqlEvents, ExportStore, BareExportStore):
         columns = ("issue_id", "mechanism", "value", "origin_id")
         with self._database.reading() as connection:
             live = _live(connection, Selection(), set(issues))
-            found: dict[IssueId, list[IssueKey]] = {IssueId(number): [] for number in sorted(live)}
+            found: dict[IssueId, list[IssueKey]] = defaultdict(list)
             for issue, mechanism, value, origin in bulk.find(connection, _KEY, columns, ("issue_id",), live):
                 known = None if origin is None else IssueId(origin)
                 found[IssueId(issue)].append(IssueKey(_key(mechanism, bytes(value)), known))
-        return {
-            issue: sorted(keys, key=lambda one: (one.key.mechanism, one.key.value)) for issue, keys in found.items()
-        }
+        return {issue: sorted(keys, key=IssueKey.order) for issue, keys in found.items()}
 
     def _bare_events(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> list[BareEvent]:
         live = _live(connection, Selection(), {row[3] for row in rows})

@@ -175,8 +175,11 @@ class ExportStoreContract(StoreContract):
         def known(*issues: IssueId) -> dict[IssueId, set[IssueKey]]:
             found = store.issue_keys(issues)
             for keys in found.values():
-                assert list(keys) == sorted(keys, key=lambda each: (each.key.mechanism, each.key.value))
-            return {issue: set(keys) for issue, keys in found.items()}
+                assert list(keys) == sorted(keys, key=IssueKey.order)
+            return {
+                issue: {IssueKey(one.key, None if one.origin == issue else one.origin) for one in keys}
+                for issue, keys in found.items()
+            }
 
         own, brought = {IssueKey(key("a")), IssueKey(key("b"))}, IssueKey(key("c"))
         asked = known(one.id, two.id, gone.id, theirs.id, lost.id, IssueId(2**60))

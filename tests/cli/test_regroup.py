@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import attrs
 import pytest
 
+from rustrak_core.accepted import AcceptedEvent
+from rustrak_core.digest import digest
 from rustrak_core.issue import IssueState
 from rustrak_core.page import EventQuery
 from rustrak_core.ports import Place, Refiling
+from rustrak_core.project import ProjectId
 from rustrak_core.tracker import Tracker
 from rustrak_http.regroup import work
 from rustrak_http.regroup.journal import Journal
@@ -305,6 +309,47 @@ def test_undo_files(shop: Rustrak, tmp_path: Path) -> None:
         assert len(tracker.store.events(EventQuery(issue_id=tracker.issue("SHOP-1").id, limit=100)).items) == 12
 
 
+@pytest.mark.parametrize("name", ["errors", "errors.duckdb"])
+def test_a_dataset(shop: Rustrak, tmp_path: Path, name: str) -> None:
+    """Asked of a dataset, the dry run says what it says of the store, and as of when; nothing is changed."""
+    dest, file = tmp_path / name, rules(tmp_path, SPLITTING + MERGING)
+    shop("export", dest)
+    asked = ("--project", "shop", "--rules", file, "--dry-run")
+    assert shop.json("regroup", dest, *asked) == shop.json("regroup", *asked)
+    head, extent, *rest = shop("regroup", dest, *asked).out.splitlines()
+    assert [head, *rest] == shop("regroup", *asked).out.splitlines()
+    assert extent.startswith("as exported at 20")
+    assert extent.endswith(" UTC")
+    with shop.tracker() as tracker:
+        tracker.delete_issue("SHOP-1")
+    assert shop.json("regroup", dest, *asked)["events"] == 14
+    shop("export", dest)
+    assert shop.json("regroup", dest, "--project", "1", "--dry-run")["events"] == 2
+
+
+def test_a_dataset_wrongly(shop: Rustrak, tmp_path: Path) -> None:
+    """It is only read; each mistake has its line, and where payloads are gone, that is said."""
+    dest = tmp_path / "errors.duckdb"
+    asked = ("--project", "shop", "--dry-run")
+    assert "rustrak export" in shop.fails("regroup", dest, *asked)
+    (tmp_path / "notes").mkdir()
+    assert "is no dataset" in shop.fails("regroup", tmp_path / "notes", *asked)
+    (tmp_path / "notes.txt").write_text("no database")
+    assert "no DuckDB database" in shop.fails("regroup", tmp_path / "notes.txt", *asked)
+    with shop.tracker() as tracker:
+        bare = tracker.create_project("Bare")
+        sent = AcceptedEvent(project_id=bare.id, event_id=UUID(int=99), received_at=tracker.clock(), payload=b"{}")
+        tracker.store.record([attrs.evolve(digest(sent), payload=None)])
+    shop("export", dest, "--since", "2020-01-01")
+    for wrong in (("--apply",), ("--undo", "x")):
+        assert "dataset is only read" in shop.fails("regroup", dest, "--project", "shop", *wrong, code=2)
+    assert "--project" in shop.fails("regroup", dest, "--dry-run", code=2)
+    assert "it has bare, shop" in shop.fails("regroup", dest, "--project", "shopp", "--dry-run")
+    assert "events since 2020-01-01" in shop("regroup", dest, *asked).out
+    for where in ((dest,), ()):
+        assert "No event has its payload" in shop("regroup", *where, "--project", "bare", "--dry-run").out
+
+
 def test_one_at_a_time(shop: Rustrak, tmp_path: Path) -> None:
     """An undo file is one process' alone."""
     done = shop.json("regroup", "--project", "shop", "--rules", rules(tmp_path, SPLITTING), "--apply")
@@ -318,12 +363,12 @@ def test_deleted_meanwhile(shop: Rustrak, tmp_path: Path, monkeypatch: pytest.Mo
     """An issue that is deleted, or an event that moved, between the plan and the batch is left alone."""
     survey = work.survey
 
-    def late(store: Any, *args: Any, **kwargs: Any) -> Any:
-        found = survey(store, *args, **kwargs)
+    def late(source: Any, *args: Any, **kwargs: Any) -> Any:
+        found = survey(source, *args, **kwargs)
         if not kwargs.get("after"):
             with shop.tracker() as tracker:
                 tracker.delete_issue("SHOP-2")
-                event = next(each for each in store.scan(1) if each.event_id.int == 3)
+                event = next(each for each in tracker.store.scan(ProjectId(1)) if each.event_id.int == 3)
                 target = tracker.issue("SHOP-3").id
                 moves = {event.number: (Place(event.issue_id, event.key), tracker.event(UUID(int=14)).key)}
                 tracker.store.refile(1, Refiling(moves=moves), now=tracker.clock())  # type: ignore[arg-type]

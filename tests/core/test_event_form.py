@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rustrak_core.event import Problems, one_form
 from rustrak_core.event.attributes import ALIASES
-from rustrak_core.event.csp import event_from_report
+from rustrak_core.event.csp import event_from_report, report_of
 from rustrak_core.event.form import TEXT_RULES
 from rustrak_core.event.problems import MAX_PROBLEMS
 from rustrak_core.jsontext import clean, dumps
@@ -407,6 +407,10 @@ def test_csp_reports_become_events(report: dict[str, Any]) -> None:
     assert (event["release"], event["environment"]) == ("1.0", "eu")
     assert event["request"]["url"] == REPORT["document-uri"]
     assert "other" not in event
+    made = report_of(event)
+    assert made is not None
+    assert event_from_report(*made) == event
+    assert report_of({**event, "exception": {"values": []}}) is None
 
 
 @pytest.mark.parametrize(
@@ -422,7 +426,11 @@ def test_csp_reports_become_events(report: dict[str, Any]) -> None:
 )
 def test_csp_messages(fields: dict[str, Any], message: str) -> None:
     """The message says what was blocked, whatever the report lacks."""
-    assert event_from_report({"csp-report": fields}, {})["logentry"]["formatted"] == message
+    event = event_from_report({"csp-report": fields}, {})
+    assert event["logentry"]["formatted"] == message
+    made = report_of(event)
+    assert made is not None
+    assert event_from_report(*made) == event
 
 
 NAMES = sorted(

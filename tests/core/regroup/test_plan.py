@@ -102,6 +102,27 @@ def test_shed_events_go_along() -> None:
     assert sum(events for _filed, new, events in found if new == key_of("x")) == 3
 
 
+def test_events_come_in_any_order() -> None:
+    """In which order events are read makes no difference, also where of several keys the first one counts."""
+    store = open_store("memory://")
+    project = create_project(store, "My App")
+    store.record([digested(project, n, name) for n, name in enumerate("aabbabcc", 1)])
+    events = store.scan(project.id)
+    news = dict(zip((event.number for event in events), "xyxyyxzw", strict=True))
+    found = []
+    for some in (events, events[::-1], [*events[3:], *events[:3]]):
+        history = History()
+        for event in some:
+            history.add(event, key_of(news[event.number]))
+        history.settle()
+        plan = make_plan(history.flows, {})
+        places = {number: history.flows[index] for number, index in history.indexes()}
+        assert all(flow.key == key_of(news[number]) for number, flow in places.items())
+        assert [flow.first for flow in history.flows] == sorted(flow.first for flow in history.flows)
+        found.append((history.flows, plan.targets, plan.heirs, plan.splits, plan.dropped))
+    assert found[0] == found[1] == found[2]
+
+
 NAMES = "abcxyz"
 EVENTS = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from([*NAMES, None])), min_size=1, max_size=40)
 
