@@ -6,18 +6,26 @@
 -- $by users|traces = users: What they share.
 -- $least BIGINT = 3: How many they must share.
 WITH struck AS (
-    SELECT DISTINCT issue_id, CASE $by WHEN 'traces' THEN trace_id ELSE project_id || ' ' || user_key END AS whom
+    SELECT DISTINCT issue_id, CASE $by WHEN 'users' THEN project_id END AS users_of,
+        CASE $by WHEN 'traces' THEN trace_id ELSE user_key END AS whom
     FROM events
     WHERE day BETWEEN $since::DATE AND $until::DATE AND timestamp >= $since AND timestamp < $until
         AND ($project IS NULL OR project = $project)
         AND CASE $by WHEN 'traces' THEN trace_id ELSE user_key END IS NOT NULL
 ),
-sizes AS (SELECT issue_id, count(*) AS struck FROM struck GROUP BY issue_id),
-shared_by_several AS (SELECT whom FROM struck GROUP BY whom HAVING count(*) > 1),
-several AS (SELECT issue_id, whom FROM struck SEMI JOIN shared_by_several USING (whom)),
+-- A number for each of them, so that texts are compared once and pairs are found by numbers.
+numbered AS MATERIALIZED (
+    SELECT row_number() OVER () AS who, list(issue_id) AS issue_ids FROM struck GROUP BY users_of, whom
+),
+sizes AS (
+    SELECT issue_id, count(*) AS struck FROM (SELECT unnest(issue_ids) AS issue_id FROM numbered) GROUP BY issue_id
+),
+several AS MATERIALIZED (
+    SELECT who, unnest(issue_ids) AS issue_id FROM numbered WHERE len(issue_ids) > 1
+),
 pairs AS (
     SELECT a.issue_id AS one, b.issue_id AS other, count(*) AS shared
-    FROM several AS a JOIN several AS b ON a.whom = b.whom AND a.issue_id < b.issue_id
+    FROM several AS a JOIN several AS b ON a.who = b.who AND a.issue_id < b.issue_id
     GROUP BY ALL
     HAVING count(*) >= $least
 )
