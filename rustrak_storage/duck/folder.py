@@ -18,11 +18,14 @@ from rustrak_storage.duck.about import MANIFEST, About, Manifest
 from rustrak_storage.duck.errors import DatasetError, writing
 from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS, TAG_DAYS, TAG_DAYS_OF, VERSION
 from rustrak_storage.duck.sources import by_partition, rows_of
-from rustrak_storage.duck.stage import PARQUET, PARTED, Stage, quoted
+from rustrak_storage.duck.stage import PARQUET, PARTED, Stage, quoted, quoted_list
 from rustrak_storage.duck.target import MOVED_SQL, Target
 
 FILES_MAX = 8
-"""A day of a project in more files than these is written anew as one."""
+"""So many small files a day of a project has at most; more are written anew as one."""
+
+SMALL_BYTES = 4 * 1024 * 1024
+"""From this size on, a file stays as it is: to write it anew would cost more than reading many of them does."""
 
 _LOCK = ".export.lock"
 _WORK = ".export"
@@ -66,7 +69,7 @@ class Folder(Target):
         """See `rustrak_storage.duck.target.Target.commit`."""
         with writing(str(self.path)):
             parts = by_partition([*self._files.get("events", ()), *stage.files()])
-            changed = {each for each, files in by_partition(stage.files()).items() if files}
+            changed = set(by_partition(stage.files()))
             rewritten = self._rewrite(parts)
             files: dict[str, Sequence[Path]] = {
                 "events": [file for each in parts.values() for file in each],
@@ -86,24 +89,47 @@ class Folder(Target):
         os.close(self._lock)
 
     def _rewrite(self, parts: dict[str, list[Path]]) -> set[str]:
-        """Write those days of projects anew that have events which moved or are gone, or very many files."""
-        there = rows_of(EVENTS, [file for files in parts.values() for file in files])
-        stale = self.connection.execute(
-            "SELECT DISTINCT 'day=' || day || '/project_id=' || project_id "
-            f"FROM (SELECT day, project_id, number, issue_id FROM ({there})) AS e "
+        """Write files anew that have events which moved or are gone, and small ones of which a day has very many.
+
+        Returns:
+            The days of projects of which there were any.
+        """
+        stale = self._stale([file for files in parts.values() for file in files])
+        rewritten = set()
+        for name, files in sorted(parts.items()):
+            small = [file for file in files if file.stat().st_size < SMALL_BYTES]
+            together = small if len(small) > FILES_MAX else []
+            anew = [[file] for file in files if file in stale and file not in together]
+            if together:
+                anew.append(together)
+            if anew:
+                gone = {file for several in anew for file in several}
+                written = [self._anew(name, several) for several in anew]
+                parts[name] = [file for file in files if file not in gone] + [file for file in written if file]
+                rewritten.add(name)
+        return rewritten
+
+    def _stale(self, files: Sequence[Path]) -> set[Path]:
+        """Return those of *files* that have events which moved or are gone."""
+        if not files:
+            return set()
+        found = self.connection.execute(
+            "SELECT DISTINCT filename "
+            f"FROM read_parquet({quoted_list(files)}, filename = true, hive_partitioning = false) "
             "WHERE number IN (SELECT number FROM moved UNION ALL FROM gone) "
             "OR issue_id NOT IN (SELECT id FROM new_issues)"
         ).fetchall()
-        wanted = {name for (name,) in stale} | {name for name, files in parts.items() if len(files) > FILES_MAX}
-        for name in sorted(wanted):
-            target = self.work / "rewritten" / name
-            target.mkdir(parents=True)
-            file = target / f"part-{uuid4()}.parquet"
-            rows = MOVED_SQL.format(events=rows_of(EVENTS, parts[name]))
-            bare = f"SELECT * EXCLUDE (day, project_id) FROM ({rows}) ORDER BY number"
-            self.connection.execute(f"COPY ({bare}) TO {quoted(file)} ({PARQUET})")
-            parts[name] = [file] if self._count([file]) else []
-        return wanted
+        return {Path(name) for (name,) in found}
+
+    def _anew(self, part: str, files: Sequence[Path]) -> Path | None:
+        """Write *files* of a day and project as one, as events are now; return it, None where no event is left."""
+        target = self.work / "rewritten" / part
+        target.mkdir(parents=True, exist_ok=True)
+        file = target / f"part-{uuid4()}.parquet"
+        rows = MOVED_SQL.format(events=rows_of(EVENTS, files))
+        bare = f"SELECT * EXCLUDE (day, project_id) FROM ({rows}) ORDER BY number"
+        self.connection.execute(f"COPY ({bare}) TO {quoted(file)} ({PARQUET})")
+        return file if self._count([file]) else None
 
     def _tag_days(self, parts: Mapping[str, Sequence[Path]], changed: set[str]) -> list[Path]:
         """Return the files of tags by day; those of days that *changed* are counted anew."""

@@ -129,13 +129,12 @@ class SqlExport(SqlEvents, ExportStore, BareExportStore):
 
     def _bare_events(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> list[BareEvent]:
         live = _live(connection, Selection(), {row[3] for row in rows})
-        found = []
-        for *columns, codec, dictionary, data in rows:
-            if columns[3] in live:
-                content = unpacked_of(connection, self._dictionaries, codec, dictionary, data)
-                with unreadable("an event's details"):
-                    found.append(BareEvent._make((*columns, *parts_of(content))))
-        return found
+        with unreadable("an event's details"):
+            return [
+                BareEvent._make((*row[:-3], *parts_of(unpacked_of(connection, self._dictionaries, *row[-3:]))))
+                for row in rows
+                if row[3] in live
+            ]
 
     def _events_in(self, connection: Connection, rows: Sequence[Any]) -> list[NumberedEvent]:
         live = _live(connection, Selection(), {row.issue_id for row in rows})

@@ -189,6 +189,23 @@ def test_again_and_again(store: Store, project: Project, dest: Path) -> None:
         assert all(len(list(part.iterdir())) <= folder_module.FILES_MAX for part in parts)
 
 
+def test_large_files_stay_as_they_are(
+    store: Store, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a day has, only those are written anew that have events which changed."""
+    monkeypatch.setattr(folder_module, "SMALL_BYTES", 0)
+    dest, issues = tmp_path / "errors", []
+    for number in range(folder_module.FILES_MAX + 2):
+        issues += send(store, project, number)
+        export(store, dest, now=EXPORTED)
+    before = set(dest.glob("events/*/*/*"))
+    assert len(before) == len(issues)
+    store.delete_issue(IssueId(issues[0]), now=EXPORTED)
+    export(store, dest, now=EXPORTED)
+    agrees(store, dest)
+    assert len(before - set(dest.glob("events/*/*/*"))) == issues.count(issues[0])
+
+
 def test_deleted_issues_and_projects_go(store: Store, project: Project, dest: Path) -> None:
     """With their events and tags, before they are purged and after."""
     other = new_project(store, "Other")
