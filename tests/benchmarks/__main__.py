@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 import click
+import pytest
 
 from rustrak_http.cli.serve import PROCESSES_DEFAULT
 from tests.benchmarks import dataset, grouping, similar
@@ -25,11 +26,13 @@ from tests.benchmarks.load import WRK, send
 from tests.benchmarks.memory import memory
 from tests.benchmarks.processes import environment
 from tests.benchmarks.rates import at_rates
+from tests.benchmarks.recording import recordings
 from tests.benchmarks.report import machine, median_ingest, median_load, medians, tables, write_docs
 from tests.benchmarks.routes import routes
+from tests.databases import new_database, text_of
 
 SERVERS = ("waitress", "granian")
-PARTS = ("burst", "rates", "backlog", "memory", "routes")
+PARTS = ("burst", "rates", "backlog", "memory", "recording", "routes")
 QUICK: dict[str, Any] = {
     "requests": 100,
     "connections": 4,
@@ -39,6 +42,7 @@ QUICK: dict[str, Any] = {
     "memory_rate": 50,
     "large": 4,
     "large_mib": 2,
+    "recorded": 1600,
     "events": 300,
     "route_requests": 2,
     "runs": 1,
@@ -66,6 +70,7 @@ class Settings:
     memory_rate: int
     large: int
     large_mib: int
+    recorded: int
     events: int
     route_requests: int
 
@@ -87,6 +92,7 @@ class Settings:
 @click.option("--memory-rate", default=2000, show_default=True, help="Events a second while memory is looked at.")
 @click.option("--large", default=100, show_default=True, help="Large bodies at once.")
 @click.option("--large-mib", default=6, show_default=True, help="Their size.")
+@click.option("--recorded", default=12_000, show_default=True, help="Events that each recording process records.")
 @click.option("--events", default=100_000, show_default=True, help="Events behind the routes.")
 @click.option("--route-requests", default=100, show_default=True, help="Requests of a route.")
 @click.option("--quick", is_flag=True, help="Few of everything: figures mean nothing then.")
@@ -127,7 +133,9 @@ def measure(settings: Settings) -> dict[str, Any]:
         "payload_bytes": mean_payload_bytes(),
         "servers": {},
         "backlogs": [],
+        "recordings": [],
         "routes": {},
+        "routes_postgresql": {},
     }
     with tempfile.TemporaryDirectory(prefix="rustrak-bench-") as folder:
         try:
@@ -149,9 +157,24 @@ def _measure_into(report: dict[str, Any], place: Path, settings: Settings, tell:
     if "backlog" in settings.parts:
         for events in settings.backlogs:
             report["backlogs"].append(_backlog(place, events, settings, tell))
+    if "recording" in settings.parts:
+        report["recordings"] = recordings(place, settings.recorded, settings.long_runs, tell)
     if "routes" in settings.parts and settings.events:
         tell(f"routes, with {settings.events:,} events")
         report["routes"] = routes(place / "routes", settings.events, requests=settings.route_requests)
+        report["routes_postgresql"] = _routes_on_postgresql(place, settings, tell)
+
+
+def _routes_on_postgresql(place: Path, settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Return the latencies of routes on PostgreSQL; nothing where there is no server."""
+    try:
+        with new_database("postgres") as url:
+            tell(f"routes on PostgreSQL, with {settings.events:,} events")
+            requests, database = settings.route_requests, text_of(url)
+            return routes(place / "routes-postgresql", settings.events, requests=requests, url=database)
+    except (pytest.skip.Exception, pytest.fail.Exception) as reason:
+        tell(f"without PostgreSQL: {reason}")
+        return {}
 
 
 def _bodies_needed(settings: Settings) -> int:

@@ -76,7 +76,8 @@ def tables(report: Mapping[str, Any]) -> list[Table]:
         _rates({name: each["rates"] for name, each in servers.items() if "rates" in each}, report["settings"]),
         _backlogs(report["backlogs"], report["settings"]),
         _memory({name: each["memory"] for name, each in servers.items() if "memory" in each}, report["settings"]),
-        _routes(report["routes"], report["settings"]),
+        _recordings(report["recordings"], report["settings"]),
+        _routes(report["routes"], report["routes_postgresql"], report["settings"]),
     ]
     return [table for table in made if table.rows]
 
@@ -190,12 +191,38 @@ def _memory(servers: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any
     return Table(title="Memory", note=note, head=["", *ROLES, "sum"], rows=rows)
 
 
-def _routes(routes: Mapping[str, Mapping[str, float]], settings: Mapping[str, Any]) -> Table:
+def _recordings(recordings: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> Table:
     rows = [
-        [name, *(f"{took[each]:.1f} ms" for each in ("p50_ms", "p95_ms", "p99_ms"))] for name, took in routes.items()
+        [
+            each["case"],
+            f"{each['sqlite']:,.0f}/s",
+            _shown("{:,.0f}/s", each["postgresql"]),
+            _shown("{:.2f}", each["postgresql"] and each["postgresql"] / each["sqlite"]),
+            f"{each['load_average']:.1f}",
+        ]
+        for each in recordings
     ]
+    note = (
+        f"Processes that record {settings['recorded']:,} events each, which are digested already, in batches as a "
+        "digest worker's; the database server runs on the same cores. *unknown* is where none answered. "
+        f"{_medians_of(settings['long_runs'])}."
+    )
+    head = ["", "SQLite", "PostgreSQL", "ratio", "load average"]
+    return Table(title="Recording", note=note, head=head, rows=rows)
+
+
+def _routes(
+    routes: Mapping[str, Mapping[str, float]],
+    on_postgresql: Mapping[str, Mapping[str, float]],
+    settings: Mapping[str, Any],
+) -> Table:
+    figures = ("p50_ms", "p95_ms", "p99_ms")
+    both = [each for each in (routes, on_postgresql) if each]
+    rows = [[name, *(f"{took[name][each]:.1f} ms" for took in both for each in figures)] for name in routes]
     note = f"{settings['route_requests']} requests one after another, with {settings['events']:,} events stored."
-    return Table(title="Routes of the API", note=note, head=["", "p50", "p95", "p99"], rows=rows)
+    names = ("", "PostgreSQL, ")[: len(both)]
+    head = ["", *(f"{name}{each}" for name in names for each in ("p50", "p95", "p99"))]
+    return Table(title="Routes of the API", note=note, head=head, rows=rows)
 
 
 def _medians_of(runs: int) -> str:

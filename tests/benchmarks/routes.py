@@ -17,37 +17,47 @@ from tests.serve.support import Served
 _SEED_BATCH = 500
 
 
-def routes(data_dir: Path, events: int, *, requests: int) -> dict[str, dict[str, float]]:
-    """Fill a store with *events* events, and return the latencies of each route in milliseconds."""
-    with Served(data_dir) as first:
+def routes(data_dir: Path, events: int, *, requests: int, url: str | None = None) -> dict[str, dict[str, float]]:
+    """Fill a store with *events* events, and return the latencies of each route in milliseconds.
+
+    Args:
+        url: The store's, an empty database; by default a SQLite file in *data_dir*.
+    """
+    options = () if url is None else ("--database-url", url)
+    with Served(data_dir, *options) as first:
         first.stop()
-    seed(f"sqlite:///{data_dir / 'rustrak.db'}", ProjectId(first.project_id), events)
-    with Served(data_dir, like=first) as served:
+    seed(url or f"sqlite:///{data_dir / 'rustrak.db'}", ProjectId(first.project_id), events)
+    with Served(data_dir, *options, like=first) as served:
         served.wait_for(served.is_ready, "readiness")
-        project = f"/api/projects/{served.project_id}"
-        issue = served.get(f"{project}/issues?sort=event_count")["data"][0]
-        event_id = served.get(f"/api/issues/{issue['id']}/events?limit=1")["data"][0]["id"]
-        second = served.get(f"{project}/issues").get("next_cursor", "")
-        paths = {
-            "projects": "/api/projects",
-            "project": project,
-            "issues": f"{project}/issues",
-            "issues, next page": f"{project}/issues?cursor={second}" if second else f"{project}/issues",
-            "issues, limit 100": f"{project}/issues?limit=100",
-            "issues by event_count": f"{project}/issues?sort=event_count",
-            "issues, state open": f"{project}/issues?state=open",
-            "issues, environment and level": f"{project}/issues?environment=production&level=error",
-            "issues, q words": f"{project}/issues?q={'+'.join(issue['message'].split()[:3])}",
-            "issues, q tag": f"{project}/issues?q=region:eu",
-            "issue": f"/api/issues/{issue['id']}",
-            "issue by short id": f"/api/issues/{issue['short_id']}",
-            "events of an issue": f"/api/issues/{issue['id']}/events",
-            "event": f"/api/events/{event_id}",
-            "stats": f"{project}/stats",
-            "tokens": "/api/tokens",
-            "ready": "/health/ready",
-        }
-        return {name: _latencies(served, path, requests) for name, path in paths.items()}
+        return latencies(served, requests)
+
+
+def latencies(served: Served, requests: int) -> dict[str, dict[str, float]]:
+    """Return the latencies of each route in milliseconds, of a server whose first project has events."""
+    project = f"/api/projects/{served.project_id}"
+    issue = served.get(f"{project}/issues?sort=event_count")["data"][0]
+    event_id = served.get(f"/api/issues/{issue['id']}/events?limit=1")["data"][0]["id"]
+    second = served.get(f"{project}/issues").get("next_cursor", "")
+    paths = {
+        "projects": "/api/projects",
+        "project": project,
+        "issues": f"{project}/issues",
+        "issues, next page": f"{project}/issues?cursor={second}" if second else f"{project}/issues",
+        "issues, limit 100": f"{project}/issues?limit=100",
+        "issues by event_count": f"{project}/issues?sort=event_count",
+        "issues, state open": f"{project}/issues?state=open",
+        "issues, environment and level": f"{project}/issues?environment=production&level=error",
+        "issues, q words": f"{project}/issues?q={'+'.join(issue['message'].split()[:3])}",
+        "issues, q tag": f"{project}/issues?q=region:eu",
+        "issue": f"/api/issues/{issue['id']}",
+        "issue by short id": f"/api/issues/{issue['short_id']}",
+        "events of an issue": f"/api/issues/{issue['id']}/events",
+        "event": f"/api/events/{event_id}",
+        "stats": f"{project}/stats",
+        "tokens": "/api/tokens",
+        "ready": "/health/ready",
+    }
+    return {name: _latencies(served, path, requests) for name, path in paths.items()}
 
 
 def seed(url: str, project_id: ProjectId, events: int) -> None:
