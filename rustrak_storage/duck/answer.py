@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from rustrak_storage.duck.errors import MissingLibraryError, StatementError, first_line
+from rustrak_storage.duck.errors import MissingLibraryError, StatementError, first_line, reason
 
 
 class Answer:
@@ -89,7 +89,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise StatementError(first_line(error)) from error
+        raise StatementError(reason(error) if isinstance(error, duckdb.IOException) else first_line(error)) from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from rustrak_core.errors import UnknownIssueError, UnknownProjectError
 from rustrak_storage.duck.about import About, Manifest, is_file
 from rustrak_storage.duck.answer import Answer
 from rustrak_storage.duck.errors import DatasetError, reading
-from rustrak_storage.duck.file import read_about
+from rustrak_storage.duck.file import check_kind, read_about
 from rustrak_storage.duck.question import question
 from rustrak_storage.duck.schema import ABOUT, BREADCRUMBS_VIEW, STORED
 from rustrak_storage.duck.sources import rows_of
@@ -132,6 +132,7 @@ def unknown_project(dataset: Dataset) -> UnknownProjectError:
 
 def _open_file(path: Path) -> tuple[About, duckdb.DuckDBPyConnection]:
     with reading(str(path)):
+        check_kind(path)
         connection = duckdb.connect(str(path), read_only=True, config=_config())
     try:
         return read_about(connection, path), connection

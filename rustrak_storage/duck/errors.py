@@ -10,6 +10,8 @@ from rustrak_core.errors import ConfigurationError, InvalidInputError, NotFoundE
 
 _NO_SPACE = ("no space left", "disk quota", "disk is full")
 
+_DAMAGED = ("no magic bytes", "read enough bytes", "corrupt", "too small to be a parquet")
+
 
 class DatasetError(RustrakError):
     """A dataset cannot be read or written; the text says why and what to do, and what was there is as it was."""
@@ -39,7 +41,7 @@ def writing(what: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        raise DatasetError(f"{what} cannot be written: {_reason(error)}") from error
+        raise DatasetError(f"{what} cannot be written: {reason(error)}") from error
 
 
 @contextmanager
@@ -48,10 +50,10 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        raise DatasetError(f"{what} cannot be read: {_reason(error)}") from error
+        raise DatasetError(f"{what} cannot be read: {reason(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return what went wrong, on one line, and what to do."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "the disk is full; free some space and do it again"
@@ -65,6 +67,8 @@ def _reason(error: Exception) -> str:
         return "another process has it open; wait for it or end it"
     if "not a valid duckdb database" in lowered:
         return "it is no DuckDB database; name another path, or move the file away"
+    if any(sign in lowered for sign in _DAMAGED):
+        return "the dataset is damaged; delete it and export it anew"
     if "no files found" in lowered or "no such file" in lowered:
         return "files are missing; it was perhaps exported anew meanwhile, so try again, else delete it and export anew"
     return text

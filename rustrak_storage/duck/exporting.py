@@ -177,7 +177,8 @@ def _check_source(target: Target, projects: Iterable[Project]) -> None:
     """Refuse a dataset that came from another store, which would lose all that it has."""
     if target.about is None:
         return
-    rows = target.connection.execute("SELECT id, slug, epoch_us(created_at) FROM known_projects").fetchall()
+    with reading(str(target.path)):
+        rows = target.connection.execute("SELECT id, slug, epoch_us(created_at) FROM known_projects").fetchall()
     known = {number: (slug, created_at) for number, slug, created_at in rows}
     for project in projects:
         ours = (project.slug, to_micros(project.created_at))

@@ -13,6 +13,9 @@ from rustrak_storage.duck.sources import rows_of
 from rustrak_storage.duck.stage import Stage
 from rustrak_storage.duck.target import Target
 
+_MAGIC = b"DUCK"
+_MAGIC_AT = 8
+
 
 class File(Target):
     """See `rustrak_storage.duck.target.Target`."""
@@ -28,6 +31,8 @@ class File(Target):
         self.work = path.with_name(f".{path.name}.export")
         with writing(str(path)):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size:
+                check_kind(path)
             self.connection = _connect(self._file, self.work)
         try:
             self.about = read_about(self.connection, path) if _tables(self.connection) else None
@@ -101,7 +106,21 @@ def read_about(connection: duckdb.DuckDBPyConnection, path: Path) -> About:
     if row is None or row[0] != FORMAT:
         raise DatasetError(f"{path} is a DuckDB file, but no dataset; `rustrak export` makes one")
     check_version(row[1], path)
-    return About.of_row(row)
+    try:
+        return About.of_row(row)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path} is damaged; delete the dataset and export it anew") from error
+
+
+def check_kind(path: Path) -> None:
+    """Return if the file at *path* is one of DuckDB's, which opens files of some other kinds as empty databases.
+
+    Raises:
+        DatasetError: it is not.
+    """
+    with path.open("rb") as file:
+        if file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
+            raise DatasetError(f"{path} is no DuckDB database; name another path, or move the file away")
 
 
 def _connect(file: Path, work: Path) -> duckdb.DuckDBPyConnection:

@@ -15,7 +15,7 @@ from uuid import uuid4
 import duckdb
 
 from rustrak_storage.duck.about import MANIFEST, About, Manifest
-from rustrak_storage.duck.errors import DatasetError, writing
+from rustrak_storage.duck.errors import DatasetError, reading, writing
 from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS, TAG_DAYS, TAG_DAYS_OF, VERSION
 from rustrak_storage.duck.sources import by_partition, rows_of
 from rustrak_storage.duck.stage import PARQUET, PARTED, Stage, quoted, quoted_list
@@ -61,9 +61,14 @@ class Folder(Target):
         self.about = None if manifest is None else manifest.about
         self._files = {} if manifest is None else {name: _under(path, files) for name, files in manifest.files.items()}
         version = VERSION if manifest is None else manifest.about.version
-        for view, table in (("kept", EVENTS), ("known_projects", PROJECTS)):
-            rows = rows_of(table.of_version(version), self._files.get(table.name, ()))
-            self.connection.execute(f"CREATE TEMP VIEW {view} AS {rows}")
+        try:
+            with reading(str(path)):
+                for view, table in (("kept", EVENTS), ("known_projects", PROJECTS)):
+                    rows = rows_of(table.of_version(version), self._files.get(table.name, ()))
+                    self.connection.execute(f"CREATE TEMP VIEW {view} AS {rows}")
+        except BaseException:
+            self.close()
+            raise
 
     def commit(self, stage: Stage, about: About) -> int:
         """See `rustrak_storage.duck.target.Target.commit`."""

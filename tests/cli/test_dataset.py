@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.cli.conftest import Rustrak
@@ -89,6 +90,28 @@ def test_sql(rustrak: Rustrak, errors: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "DELETE is refused" in rustrak.fails("sql", errors, "DELETE FROM events")
     assert "nothing" in rustrak.fails("sql", errors, "SELECT nothing FROM events")
     assert rustrak("sql", errors, "SELECT 1 WHERE false").out == ""
+
+
+def test_what_is_damaged_is_told(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
+    """By reading and by exporting alike, which leave it as it was."""
+    folder = tmp_path / "folder"
+    rustrak("export", folder)
+    part = next(folder.glob("events/*/*/*.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    cut = tmp_path / "cut.duckdb"
+    cut.write_bytes(errors.read_bytes()[:400_000])
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n1,2\n")
+    bare = tmp_path / "bare.duckdb"
+    with duckdb.connect(str(bare)) as connection:
+        connection.execute("CREATE TABLE about AS SELECT 'rustrak-dataset' AS format, 1 AS version")
+    for path, told in ((folder, "damaged"), (cut, "damaged"), (bare, "damaged"), (other, "no DuckDB database")):
+        assert told in rustrak.fails("ask", path, "sdks", "--days", "all"), path
+        assert told in rustrak.fails("export", path), path
+    assert other.read_text() == "a,b\n1,2\n"
+    part.unlink()
+    assert "files are missing" in rustrak.fails("ask", folder, "sdks", "--days", "all")
+    assert "files are missing" in rustrak.fails("export", folder)
 
 
 def test_names_complete(errors: Path) -> None:
