@@ -12,7 +12,7 @@ def test_ask_your_errors(tmp_path: Path) -> None:
 
     def run(*command: str) -> str:
         return subprocess.run(
-            command, cwd=tmp_path, env=shell_env(tmp_path), check=True, stdout=subprocess.PIPE, text=True, timeout=60
+            command, cwd=tmp_path, env=shell_env(tmp_path), check=True, stdout=subprocess.PIPE, text=True, timeout=240
         ).stdout
 
     said = []

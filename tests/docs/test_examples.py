@@ -43,7 +43,7 @@ def test_shell_blocks_run(block: Block, tmp_path: Path) -> None:
         env=shell_env(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, f"{block.place}\n{done.stdout}{done.stderr}"

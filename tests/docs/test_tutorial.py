@@ -53,7 +53,7 @@ class Reader:
             check=True,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=240,
         ).stdout
 
 
@@ -68,7 +68,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
             yield Reader(tmp_path, json.loads(process.stdout.readline()))
         finally:
             process.terminate()
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=60) == 0
 
 
 def test_tutorial(reader: Reader) -> None:
