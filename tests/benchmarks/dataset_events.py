@@ -81,7 +81,8 @@ SELECT i.id, i.short_id, i.project_id, i.project, i.type, i.message, i.transacti
     c.users AS user_count, c.first_seen, c.last_seen, c.first_release, c.last_release,
     CASE WHEN i.k % 5 = 0 THEN c.last_seen + INTERVAL 1 HOUR END AS resolved_at,
     CASE WHEN i.k % 11 = 0 THEN c.last_seen END AS regressed_at,
-    CASE WHEN i.k % 11 = 0 THEN c.last_release END AS regressed_in
+    CASE WHEN i.k % 11 = 0 THEN c.last_release END AS regressed_in,
+    [{{'mechanism': 'anchor@1', 'value': i.grouping_key, 'origin_id': i.id}}] AS keys
 FROM made_issues AS i JOIN (
     SELECT issue_id, count(*) AS events, approx_count_distinct(user_key) AS users, min(timestamp) AS first_seen,
         max(timestamp) AS last_seen, arg_min(release, timestamp) AS first_release,
@@ -90,7 +91,7 @@ FROM made_issues AS i JOIN (
 ) AS c ON c.issue_id = i.id;
 CREATE TEMP TABLE new_projects AS
 SELECT project_id AS id, project AS slug, 'App ' || project_id AS name, TIMESTAMP '{begin}' AS created_at,
-    sum(event_count)::BIGINT AS event_count, count(*) AS issue_count
+    sum(event_count)::BIGINT AS event_count, count(*) AS issue_count, '' AS rules, 'anchor@1' AS mechanism
 FROM new_issues GROUP BY ALL;
 """
 
