@@ -1,9 +1,9 @@
 """A dataset that is read: SQL, and the stock questions."""
 
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from rustrak_storage.duck.file import check_kind, read_about
 from rustrak_storage.duck.question import question
 from rustrak_storage.duck.schema import ABOUT, BREADCRUMBS_VIEW, STORED
 from rustrak_storage.duck.sources import rows_of
+from rustrak_storage.duck.spill import spill_folder
 from rustrak_storage.duck.statement import check_statement
 
 _CLOSED_IN = {
@@ -25,6 +26,8 @@ _CLOSED_IN = {
     "python_enable_replacements": False,
 }
 
+_opening = Lock()
+"""Whoever opens a file that the process has open already shares its settings, which must be whole by then."""
 
 _ISSUE = "SELECT id FROM issues WHERE short_id = upper($issue)"
 
@@ -59,10 +62,10 @@ class Dataset:
         path = Path(path).expanduser().absolute()
         if not path.exists():
             raise DatasetError(f"there is no dataset at {path}; `rustrak export {path}` makes one")
-        about, connection = _open_file(path) if is_file(path) else _open_folder(path)
-        with reading(str(path)):
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+        with _opening:
+            about, connection = _open_file(path) if is_file(path) else _open_folder(path)
+            with reading(str(path)):
+                _close_in(connection)
         return cls(path, about, connection)
 
     def sql(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Answer:
@@ -157,5 +160,13 @@ def _open_folder(path: Path) -> tuple[About, duckdb.DuckDBPyConnection]:
     return manifest.about, connection
 
 
+def _close_in(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let statements reach nothing else, for good; a file that the process has open already is closed in."""
+    ((is_closed_in,),) = connection.execute("SELECT current_setting('lock_configuration')").fetchall()
+    if not is_closed_in:
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+
 def _config() -> dict[str, Any]:
-    return {**_CLOSED_IN, "temp_directory": str(Path(tempfile.gettempdir(), "rustrak-duckdb"))}
+    return {**_CLOSED_IN, "temp_directory": spill_folder()}

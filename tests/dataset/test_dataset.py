@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,49 @@ def test_wrong_sql_is_told(dataset: Dataset, statement: str) -> None:
 def test_whatever_reads_is_answered(dataset: Dataset, statement: str) -> None:
     """Also what describes tables, and what ends in a comment."""
     assert dataset.sql(statement).rows()
+
+
+def test_what_spills_is_of_nobody_else(dataset: Dataset) -> None:
+    """One folder, for its user alone, has what does not fit into memory of all datasets of a process."""
+    spill = _spills_to(dataset)
+    assert spill.is_dir()
+    assert spill.stat().st_mode & 0o777 == 0o700
+    with Dataset.open(dataset.path) as again:
+        assert _spills_to(again) == spill
+        with pytest.raises(StatementError):
+            again.sql(f"FROM read_text('{__file__}')")
+
+
+def test_what_spills_goes_with_its_process(dataset: Dataset) -> None:
+    """Each has its own, and what a fork of it does at its exit leaves it alone."""
+    reading = """
+        import os, sys
+        from rustrak_storage.duck import Dataset
+
+        with Dataset.open(sys.argv[1]) as dataset:
+            ((spill,),) = dataset.sql("SELECT current_setting('temp_directory')").rows()
+        child = os.fork()
+        if child == 0:
+            sys.exit()
+        os.waitpid(child, 0)
+        print(spill, os.path.isdir(spill))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(reading), dataset.path],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    spill, is_there_after_the_fork = done.stdout.split()
+    assert is_there_after_the_fork == "True"
+    assert Path(spill) != _spills_to(dataset)
+    assert not Path(spill).exists()
+
+
+def _spills_to(dataset: Dataset) -> Path:
+    ((folder,),) = dataset.sql("SELECT current_setting('temp_directory')").rows()
+    return Path(folder)
 
 
 def test_an_error_amid_rows_is_told(dataset: Dataset) -> None:
