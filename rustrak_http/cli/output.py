@@ -49,6 +49,7 @@ def print_table(
         right: Headings of columns that are aligned to the right.
         whole: Cut nothing in a terminal either, since somebody will copy it.
     """
+    columns, right = [safe(name) for name in columns], [safe(name) for name in right]
     cells = [[safe(cell) for cell in row] for row in rows]
     if sys.stdout.isatty() and not whole:
         _print_rich(columns, cells, right)

@@ -4,7 +4,7 @@ import csv
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,9 +35,10 @@ def form_options(command: F) -> F:
 
 def print_answer(answer: "Answer", form: str | None) -> None:
     """Print the rows of *answer*: of a table, cells are cut to a line; elsewhere they are whole, and times in UTC."""
+    names = answer.names() if form == "json" else answer.columns
     rows = answer.rows()
     if form == "json":
-        print_list({name: _json(value) for name, value in zip(answer.columns, row, strict=True)} for row in rows)
+        print_list({name: _json(value) for name, value in zip(names, row, strict=True)} for row in rows)
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answer.columns)
@@ -85,7 +86,7 @@ def _json(value: Any) -> Any:
         return {str(key): _json(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_json(part) for part in value]
-    return value.isoformat() if isinstance(value, date) else value
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def day_option(name: str, text: str) -> Callable[[F], F]:

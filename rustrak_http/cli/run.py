@@ -48,7 +48,7 @@ def _run(args: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except (RustrakError, OSError) as failed:
-        click.echo(f"rustrak: {failed}{_said_by_database(failed)}", err=True)
+        click.echo(f"rustrak: {safe(failed, newlines=True)}{_said_by_database(failed)}", err=True)
         return 1
     return result if isinstance(result, int) else 0
 

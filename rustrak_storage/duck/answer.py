@@ -44,8 +44,24 @@ class Answer:
                 yield page
 
     def dicts(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows()]
+        """Return the rows as dictionaries.
+
+        Raises:
+            StatementError: two columns have one name.
+        """
+        names = self.names()
+        return [dict(zip(names, row, strict=True)) for row in self.rows()]
+
+    def names(self) -> list[str]:
+        """Return the columns as the keys of dictionaries.
+
+        Raises:
+            StatementError: two have one name, so that one would be lost.
+        """
+        twice = next((name for name in self.columns if self.columns.count(name) > 1), None)
+        if twice is not None:
+            raise StatementError(f"two columns are named {twice}; name one otherwise, as in SELECT a, a AS b")
+        return self.columns
 
     def arrow(self) -> Any:
         """Return a `pyarrow.Table`.

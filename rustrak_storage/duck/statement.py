@@ -28,6 +28,8 @@ def check_statement(
         found = "nothing" if not statements else f"{len(statements)} statements"
         raise StatementError(f"one statement is wanted, and this is {found}")
     statement = statements[0]
+    if statement.type == duckdb.StatementType.MULTI:  # it would look for the values first, and make a type of them
+        raise StatementError("PIVOT needs its values, as in PIVOT events ON level IN ('error', 'fatal') USING count(*)")
     if statement.type != duckdb.StatementType.SELECT:
         kind = statement.type.name
         raise StatementError(f"a dataset is only read, so that {kind} is refused; write SELECT, FROM, WITH or DESCRIBE")

@@ -92,6 +92,21 @@ def test_sql(rustrak: Rustrak, errors: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert rustrak("sql", errors, "SELECT 1 WHERE false").out == ""
 
 
+def test_every_value_is_json(rustrak: Rustrak, errors: Path) -> None:
+    """Times of day with an offset too; two columns of one name are refused rather than one of them lost."""
+    (row,) = rustrak.json("sql", errors, "SELECT '10:00:00+02'::TIMETZ AS a, TIME '10:00' AS b")["data"]
+    assert row == {"a": "10:00:00+02:00", "b": "10:00:00"}
+    assert "two columns are named a" in rustrak.fails("sql", errors, "SELECT 1 AS a, 2 AS a", "--json")
+    assert rustrak("sql", errors, "SELECT 1 AS a, 2 AS a", "--csv").out == "a,a\n1,2\n"
+
+
+def test_texts_of_events_drive_no_terminal(rustrak: Rustrak, errors: Path) -> None:
+    """Neither in an error, which may quote one, nor in a heading, which a PIVOT makes of them."""
+    assert "broken" in (told := rustrak.fails("sql", errors, "SELECT error(message) FROM events"))
+    assert "\x1b" not in told
+    assert "\x1b" not in rustrak("sql", errors, 'SELECT 1 AS "a\x1b[31mb"').out
+
+
 def test_what_is_damaged_is_told(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
     """By reading and by exporting alike, which leave it as it was."""
     folder = tmp_path / "folder"

@@ -103,6 +103,21 @@ def test_whatever_reads_is_answered(dataset: Dataset, statement: str) -> None:
     assert dataset.sql(statement).rows()
 
 
+def test_a_pivot_is_told_what_it_needs(dataset: Dataset) -> None:
+    """Without its values it would make a type; with them it reads."""
+    with pytest.raises(StatementError, match="IN"):
+        dataset.sql("PIVOT issues ON state USING count(*)")
+    assert dataset.sql("PIVOT issues ON state IN ('open') USING count(*) GROUP BY project").rows()
+
+
+def test_no_column_is_lost(dataset: Dataset) -> None:
+    """A dictionary has a name once."""
+    twice = dataset.sql("SELECT 1 AS a, 2 AS a")
+    assert twice.rows() == [(1, 2)]
+    with pytest.raises(StatementError, match="named a;"):
+        twice.dicts()
+
+
 def test_what_spills_is_of_nobody_else(dataset: Dataset) -> None:
     """One folder, for its user alone, has what does not fit into memory of all datasets of a process."""
     spill = _spills_to(dataset)
