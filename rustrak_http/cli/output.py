@@ -26,6 +26,19 @@ def print_list(rows: Iterable[dict[str, Any]]) -> None:
     print_json({"data": list(rows)})
 
 
+def stream_list(rows: Iterable[dict[str, Any]]) -> None:
+    """Print *rows* as `print_list` does, each as it comes: memory holds one."""
+    from rustrak_core.jsontext import dumps
+
+    sys.stdout.flush()
+    out = sys.stdout.buffer
+    out.write(b'{"data":[')
+    for number, row in enumerate(rows):
+        out.write((b"," if number else b"") + dumps(row))
+    out.write(b"]}\n")
+    out.flush()
+
+
 def safe(text: object, *, newlines: bool = False) -> str:
     r"""Return *text* with control characters spelled out, so that an event's text cannot drive a terminal.
 

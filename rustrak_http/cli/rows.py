@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from rustrak_http.cli.options import json_option, option
-from rustrak_http.cli.output import print_list, print_table
+from rustrak_http.cli.output import print_table, stream_list
 
 if TYPE_CHECKING:
     from rustrak_storage.duck import Answer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CELL_MAX = 100
+_PAGE = 1000
+_ROWS_MAX = 10_000
+"""A table is as wide as its widest cells, so that memory holds all of its rows."""
 
 
 def form_options(command: F) -> F:
@@ -36,17 +40,21 @@ def form_options(command: F) -> F:
 def print_answer(answer: "Answer", form: str | None) -> None:
     """Print the rows of *answer*: of a table, cells are cut to a line; elsewhere they are whole, and times in UTC."""
     names = answer.names() if form == "json" else answer.columns
-    rows = answer.rows()
+    pages = answer.pages(_PAGE)
+    first = next(pages, [])  # a statement that fails before it has rows prints nothing but that
+    rows = chain(first, chain.from_iterable(pages))
     if form == "json":
-        print_list({name: _json(value) for name, value in zip(names, row, strict=True)} for row in rows)
+        stream_list({name: _json(value) for name, value in zip(names, row, strict=True)} for row in rows)
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answer.columns)
         writer.writerows([_csv(value) for value in row] for row in rows)
-    elif not rows:
+    elif not first:
         click.echo("No rows.", err=True)
     else:
-        _print_table(answer.columns, rows)
+        _print_table(answer.columns, list(islice(rows, _ROWS_MAX)))
+        if next(rows, None) is not None:
+            click.echo(f"These are the first {_ROWS_MAX:,} rows; --csv and --json print all.", err=True)
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

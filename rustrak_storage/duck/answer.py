@@ -1,13 +1,16 @@
 """What was asked for, in whichever shape the asker's libraries take."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
 from rustrak_storage.duck.errors import MissingLibraryError, StatementError, first_line, reason
+from rustrak_storage.duck.interrupting import interruptible
+
+T = TypeVar("T")
 
 
 class Answer:
@@ -33,14 +36,13 @@ class Answer:
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return the rows as tuples; times are naive and UTC."""
-        with _told():
-            return self._take().fetchall()
+        return self._run(lambda relation: relation.fetchall())
 
     def pages(self, size: int) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows as `rows` gives them, up to *size* at a time, as they are worked out: memory holds few."""
         with _told(), self._cursor.cursor() as cursor:  # of its own, which holds what is under way
-            result = cursor.execute(self._statement, self._parameters or None)
-            while page := result.fetchmany(size):
+            result = interruptible(cursor, lambda: cursor.execute(self._statement, self._parameters or None))
+            while page := interruptible(cursor, lambda: result.fetchmany(size)):
                 yield page
 
     def dicts(self) -> list[dict[str, Any]]:
@@ -69,8 +71,8 @@ class Answer:
         Raises:
             MissingLibraryError: pyarrow is not installed.
         """
-        with _told(), _needing("an Arrow table", "pyarrow"):
-            return self._take().to_arrow_table()
+        with _needing("an Arrow table", "pyarrow"):
+            return self._run(lambda relation: relation.to_arrow_table())
 
     def pandas(self) -> Any:
         """Return a `pandas.DataFrame`.
@@ -78,8 +80,8 @@ class Answer:
         Raises:
             MissingLibraryError: pandas is not installed.
         """
-        with _told(), _needing("a pandas frame", "pandas"):
-            return self._take().df()
+        with _needing("a pandas frame", "pandas"):
+            return self._run(lambda relation: relation.df())
 
     def polars(self) -> Any:
         """Return a `polars.DataFrame`.
@@ -87,16 +89,19 @@ class Answer:
         Raises:
             MissingLibraryError: polars, or pyarrow that takes rows to it, is not installed.
         """
-        with _told(), _needing("a polars frame", "polars", "pyarrow"):
-            return self._take().pl()
+        with _needing("a polars frame", "polars", "pyarrow"):
+            return self._run(lambda relation: relation.pl())
 
-    def _take(self) -> duckdb.DuckDBPyRelation:
+    def _run(self, work: Callable[[duckdb.DuckDBPyRelation], T]) -> T:
         relation, self._ready = self._ready or self._relation(), None
-        return relation
+        with _told():
+            return interruptible(self._cursor, lambda: work(relation))
 
     def _relation(self) -> duckdb.DuckDBPyRelation:
         with _told():
-            return self._cursor.sql(self._statement, params=self._parameters or None)
+            return interruptible(
+                self._cursor, lambda: self._cursor.sql(self._statement, params=self._parameters or None)
+            )
 
 
 @contextmanager

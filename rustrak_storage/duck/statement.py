@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 
 from rustrak_storage.duck.errors import StatementError, first_line
+from rustrak_storage.duck.interrupting import interruptible
 
 
 def check_statement(
@@ -35,6 +36,8 @@ def check_statement(
         raise StatementError(f"a dataset is only read, so that {kind} is refused; write SELECT, FROM, WITH or DESCRIBE")
     bare = statement.query.strip().rstrip(";")
     try:
-        connection.execute(f"EXPLAIN SELECT * FROM (\n{bare}\n)", dict(parameters or {}))
+        interruptible(  # which works out what is constant
+            connection, lambda: connection.execute(f"EXPLAIN SELECT * FROM (\n{bare}\n)", dict(parameters or {}))
+        )
     except duckdb.Error as error:
         raise StatementError(first_line(error)) from error

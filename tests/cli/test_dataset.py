@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 import duckdb
 import pytest
@@ -105,6 +107,59 @@ def test_texts_of_events_drive_no_terminal(rustrak: Rustrak, errors: Path) -> No
     assert "broken" in (told := rustrak.fails("sql", errors, "SELECT error(message) FROM events"))
     assert "\x1b" not in told
     assert "\x1b" not in rustrak("sql", errors, 'SELECT 1 AS "a\x1b[31mb"').out
+
+
+def test_a_table_has_an_end(rustrak: Rustrak, errors: Path) -> None:
+    """It is as wide as its widest cells, so that it does not take as many rows as there are."""
+    done = rustrak("sql", errors, "FROM range(10001)")
+    assert len(done.out.splitlines()) == 1 + 10_000
+    assert "--csv" in done.err
+    assert not rustrak("sql", errors, "FROM range(10000)").err
+    assert len(rustrak.json("sql", errors, "FROM range(10001)")["data"]) == 10_001
+    assert len(rustrak("sql", errors, "FROM range(10001)", "--csv").out.splitlines()) == 1 + 10_001
+    assert rustrak.json("sql", errors, "FROM range(0)") == {"data": []}
+
+
+LONG = "SELECT count(*) FROM range(10000000000) a, range(1000) b"
+OWN = """
+import resource, signal
+from rustrak_http.cli import main
+
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever started it may have had it ignore
+"""
+
+
+@pytest.mark.parametrize("asked", ["FROM range(1000000000000)", LONG])
+def test_ctrl_c_ends_a_statement(errors: Path, asked: str) -> None:
+    """At once, whether it works long or answers with more rows than memory holds; and with no traceback."""
+    command: list[str | Path] = [sys.executable, "-c", f"{OWN}\nmain()", "sql", errors, asked, "--csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            if asked == LONG:
+                _wait_until_it_works(process.pid)
+            else:
+                assert len(process.stdout.read(100_000)) == 100_000  # rows come while others are still made
+            process.send_signal(signal.SIGINT)
+            _out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert not err.strip()
+
+
+def _wait_until_it_works(pid: int) -> None:
+    """Return once another thread than the main one, which is DuckDB's, has had half a second of a processor."""
+    until = monotonic() + 60
+    while monotonic() < until:
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if stat.parent.name != str(pid) and int(fields[11]) >= 50:
+                return
+        sleep(0.05)
+    raise AssertionError("it did not begin")
 
 
 def test_what_is_damaged_is_told(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
