@@ -2,8 +2,8 @@
 
 SQLAlchemy makes a dictionary of bound values for every row, and writes a new statement for every length of an ``IN``.
 For thousands of rows a second that costs more than the database does; so here a statement is compiled once a dialect,
-rows are tuples that go to the driver as they are, and lists are filled up to a few lengths. DuckDB gets all rows of a
-statement at once, see `rustrak_storage.sql.columnar`.
+rows are tuples that go to the driver as they are, and lists are filled up to a few lengths. PostgreSQL and DuckDB get
+all rows of a statement at once, as a list for each column; for DuckDB see `rustrak_storage.sql.columnar`.
 """
 
 import re
@@ -26,9 +26,11 @@ from sqlalchemy import (
     Update,
     bindparam,
     delete,
+    tuple_,
 )
 
 from rustrak_storage.sql import columnar
+from rustrak_storage.sql.chunks import chunks
 from rustrak_storage.sql.columnar import Merge
 
 _LENGTHS = (8, 64, 256)
@@ -55,6 +57,10 @@ def write(connection: Connection, statement: Executable | Merge, names: tuple[st
 
 def remove(connection: Connection, table: Table, keys: Rows) -> None:
     """Remove the rows of *table* with those primary keys."""
+    if connection.dialect.name == "mariadb":  # whose driver would send, and wait for, a statement for each row
+        for chunk in chunks(keys, _LENGTHS[-1]):
+            connection.execute(delete(table).where(tuple_(*table.primary_key).in_(chunk)))
+        return
     statement, names = _removal(table)
     write(connection, statement, names, keys)
 
