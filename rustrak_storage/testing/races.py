@@ -7,7 +7,7 @@ import select
 import signal
 import threading
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,8 @@ from rustrak_storage.testing.values import NOW, StoreContract, at, create_projec
 
 THREADS = 8
 PROCESSES = 3
+_PAUSE_S = 0.02
+"""Between writes in a loop: a store need not be fair, and SQLite lets one that never rests keep others out for long."""
 FORKS = 20
 CHILD_WAIT_S = 20.0
 
@@ -256,7 +258,9 @@ class SharedStoreContract(StoreContract):
             recording = pool.submit(_in_processes, _record, arguments)
             while not recording.done():
                 store.merge_issues(one, [two], now=NOW)
+                wait([recording], _PAUSE_S)
                 store.unmerge_issues(one, [two])
+                wait([recording], _PAUSE_S)
             done = recording.result()
         assert not any(any(new) for new, _others in done)
         assert (store.issue(one).event_count, store.issue(one).user_count) == (1, 0)
