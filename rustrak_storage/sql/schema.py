@@ -4,11 +4,15 @@ What is dear to change later stands here from the start: ids come from sequences
 used again; an event is keyed by project and the 16 bytes of its id; times are 64-bit microseconds since 1970 in UTC;
 texts compare by their bytes on every database. All names begin with ``rustrak_``, so that a host application's
 database can be shared.
+
+What only MariaDB has to be told of tables (their engine and how texts compare) stands in the migrations alone: to say
+it here would load all of SQLAlchemy's dialect of it, whatever the database.
 """
 
 from typing import Any
 
 from sqlalchemy import (
+    BINARY,
     BigInteger,
     Column,
     ForeignKey,
@@ -22,7 +26,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -39,21 +42,27 @@ LOCK_TABLE = "rustrak_migration_lock"
 # SQLite counts up by itself only in a column that is spelled INTEGER, which holds 64 bits there all the same.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Micros = BigInteger()
-TABLE_OPTIONS: dict[str, Any] = {
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    # NOPAD: "a" and "a " differ, as they do on the other databases.
-    "mariadb_collate": "utf8mb4_nopad_bin",
-}
+
+
+class _LongBlob(LargeBinary):
+    """MariaDB's LONGBLOB; SQLAlchemy's own would load all of its dialect, which few need."""
+
+    __visit_name__ = "LONGBLOB"
+
+
+class _MediumText(Text):
+    """MariaDB's MEDIUMTEXT, likewise."""
+
+    __visit_name__ = "MEDIUMTEXT"
 
 
 def binary(length: int) -> Any:
     """Return the type of a column of exactly *length* bytes that can be a key."""
-    return LargeBinary(length).with_variant(mysql.BINARY(length), "mysql", "mariadb")
+    return LargeBinary(length).with_variant(BINARY(length), "mysql", "mariadb")
 
 
-Blob = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
-LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+Blob = LargeBinary().with_variant(_LongBlob(), "mysql", "mariadb")
+LongText = Text().with_variant(_MediumText(), "mysql", "mariadb")
 
 
 def _sequence(name: str) -> Sequence:
@@ -74,7 +83,6 @@ state = Table(
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
     comment="Facts of the whole store. `started`: 1 once any project or token was created; its row is also a lock",
-    **TABLE_OPTIONS,
 )
 
 project = Table(
@@ -90,7 +98,6 @@ project = Table(
     Column("last_number", BigInteger, nullable=False, comment="The number in the newest short id"),
     Column("deleted_at", Micros, comment="A deleted project keeps its row, so that slug and key stay used"),
     sqlite_autoincrement=True,
-    **TABLE_OPTIONS,
 )
 
 token = Table(
@@ -104,7 +111,6 @@ token = Table(
     Column("created_at", Micros, nullable=False),
     Column("last_used_at", Micros),
     sqlite_autoincrement=True,
-    **TABLE_OPTIONS,
 )
 
 issue = Table(
@@ -144,7 +150,6 @@ issue = Table(
     Index("ix_rustrak_issue_state", "project_id", "state", "last_seen", "id"),
     Index("ix_rustrak_issue_leads_to", "leads_to", "merged_at", "id"),
     sqlite_autoincrement=True,
-    **TABLE_OPTIONS,
 )
 
 grouping_key = Table(
@@ -157,7 +162,6 @@ grouping_key = Table(
     Column("origin_id", Id, comment="The issue that it belonged to before that was merged; NULL where it was not"),
     sqlite_with_rowid=False,
     comment="An issue has many keys; a key leads to one issue of a project",
-    **TABLE_OPTIONS,
 )
 
 grouping = Table(
@@ -168,7 +172,6 @@ grouping = Table(
     Column("used", Text, nullable=False, comment="JSON: mechanisms, in the order of their first use"),
     Column("changed_at", Micros, comment="When rules were last set"),
     comment="How a project wants its events grouped; without a row, it never said",
-    **TABLE_OPTIONS,
 )
 
 event = Table(
@@ -189,7 +192,6 @@ event = Table(
     UniqueConstraint("event_id", "project_id"),
     Index("ix_rustrak_event_issue", "issue_id", "timestamp", "received_at", "event_id"),
     sqlite_autoincrement=True,
-    **TABLE_OPTIONS,
 )
 
 payload = Table(
@@ -200,7 +202,6 @@ payload = Table(
     Column("dictionary", Integer, comment="rustrak_dictionary.id, or NULL for none"),
     Column("size", BigInteger, nullable=False, comment="Bytes as sent; 0 where they were shed"),
     Column("data", Blob, nullable=False, comment="A line of JSON with what no column holds, then the payload"),
-    **TABLE_OPTIONS,
 )
 
 dictionary = Table(
@@ -211,7 +212,6 @@ dictionary = Table(
     Column("data", Blob, nullable=False),
     Column("checksum", binary(16), comment="BLAKE2b of data"),
     comment="zstd dictionaries that payloads name; kept as long as any does",
-    **TABLE_OPTIONS,
 )
 
 facet = Table(
@@ -225,7 +225,6 @@ facet = Table(
     Index("ix_rustrak_facet_value", "project_id", "key", "value", "issue_id"),
     sqlite_with_rowid=False,
     comment="So many events of the issue have that value",
-    **TABLE_OPTIONS,
 )
 
 facet_key = Table(
@@ -236,7 +235,6 @@ facet_key = Table(
     Column("value_count", Integer, nullable=False, comment="Values kept in rustrak_facet; at most 1,000"),
     Column("other", BigInteger, nullable=False, comment="Events whose value is not kept, since there were too many"),
     sqlite_with_rowid=False,
-    **TABLE_OPTIONS,
 )
 
 issue_terms = Table(
@@ -245,7 +243,6 @@ issue_terms = Table(
     Column("issue_id", Id, primary_key=True, autoincrement=False),
     Column("project_id", Id, nullable=False, index=True),
     Column("terms", Text, nullable=False, comment="JSON: [[kind, text], ...], by which similar issues are found"),
-    **TABLE_OPTIONS,
 )
 
 term = Table(
@@ -256,7 +253,6 @@ term = Table(
     Column("issue_id", Id, primary_key=True, autoincrement=False, index=True),
     sqlite_with_rowid=False,
     comment="That issue holds that term",
-    **TABLE_OPTIONS,
 )
 
 issue_user = Table(
@@ -265,7 +261,6 @@ issue_user = Table(
     Column("issue_id", Id, primary_key=True, autoincrement=False),
     Column("user_hash", binary(16), primary_key=True, comment="BLAKE2b of what makes the user distinct"),
     sqlite_with_rowid=False,
-    **TABLE_OPTIONS,
 )
 
 counter = Table(
@@ -278,7 +273,6 @@ counter = Table(
     Column("reason", String(200), primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     sqlite_with_rowid=False,
-    **TABLE_OPTIONS,
 )
 
 position = Table(
@@ -287,7 +281,6 @@ position = Table(
     Column("lane", String(32), primary_key=True),
     Column("segment", BigInteger, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    **TABLE_OPTIONS,
 )
 
 doomed = Table(
@@ -296,7 +289,6 @@ doomed = Table(
     Column("kind", String(8), primary_key=True, comment="issue or project"),
     Column("id", Id, primary_key=True, autoincrement=False),
     comment="What was deleted and waits for its rows to be purged",
-    **TABLE_OPTIONS,
 )
 
 unsettled = Table(
@@ -305,7 +297,6 @@ unsettled = Table(
     Column("issue_id", Id, primary_key=True, autoincrement=False),
     Column("project_id", Id, nullable=False, index=True),
     comment="Issues whose events were moved, and that do not yet say of them what is right",
-    **TABLE_OPTIONS,
 )
 
 backfill = Table(
@@ -316,7 +307,6 @@ backfill = Table(
     Column("stage", String(16), nullable=False, comment="reading, attaching or done"),
     Column("upto", Id, nullable=False, comment="The last rustrak_event.id that was read"),
     comment="How far the newer keys of a project's issues have been worked out from stored events",
-    **TABLE_OPTIONS,
 )
 
 newer_key = Table(
@@ -328,7 +318,6 @@ newer_key = Table(
     Column("issue_id", Id, comment="NULL where events of several issues have it"),
     sqlite_with_rowid=False,
     comment="Newer keys that were worked out and are yet to be attached",
-    **TABLE_OPTIONS,
 )
 
 TABLES = tuple(metadata.tables)

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from rustrak_storage.sql.columnar import Merge
 
@@ -16,13 +16,15 @@ def adding(dialect: str, table: Table, *columns: str) -> Any:
     if dialect == "duckdb":
         return Merge(table, columns)
     if dialect == "mariadb":
+        from sqlalchemy.dialects import mysql  # noqa: PLC0415 - two MiB, which few need
+
         insert = mysql.insert(table)
         return insert.on_duplicate_key_update({name: table.c[name] + insert.inserted[name] for name in columns})
     conflict: Any
     if dialect == "sqlite":
         conflict = sqlite.insert(table)
     else:
-        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - two MiB, which few need
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - likewise
 
         conflict = postgresql.insert(table)
     keys: Sequence[str] = [column.name for column in table.primary_key]

@@ -20,6 +20,8 @@ from rustrak_storage.sql import schema
 from rustrak_storage.sql.migrate import HEAD, MIGRATIONS
 from rustrak_storage.testing import values as testing
 
+OPTIONS = {"mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4", "mariadb_collate": "utf8mb4_nopad_bin"}
+
 
 def engine_of(url: str) -> Engine:
     """Return an engine for looking at a database beside the store."""
@@ -54,6 +56,13 @@ def shape(engine: Engine) -> dict[str, Any]:
     return found
 
 
+def create_all(engine: Engine) -> None:
+    """Create our tables as they are written down, with what the migrations tell MariaDB of each."""
+    for table in schema.metadata.sorted_tables:
+        table.dialect_kwargs.update(OPTIONS)
+    schema.metadata.create_all(engine)
+
+
 def drop_all(engine: Engine) -> None:
     """Drop our tables, and the version's."""
     schema.metadata.drop_all(engine)
@@ -71,7 +80,7 @@ def test_migrations_end_where_the_schema_is(blank_url: str) -> None:
         context = MigrationContext.configure(connection, opts=ours)
         assert compare_metadata(context, schema.metadata) == []
     drop_all(engine)
-    schema.metadata.create_all(engine)
+    create_all(engine)
     assert shape(engine) == migrated
     engine.dispose()
 

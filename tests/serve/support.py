@@ -30,6 +30,7 @@ class Served:
         data_dir.mkdir(exist_ok=True)
         self.stderr = data_dir / "stderr.log"
         env = {name: value for name, value in os.environ.items() if not name.startswith("RUSTRAK_")}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled, as pip installs it
         command = [*SERVE, "--json", "--data-dir", str(data_dir), "--port", str(port), *options]
         with self.stderr.open("ab") as errors:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=env)

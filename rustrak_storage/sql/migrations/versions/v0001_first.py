@@ -17,7 +17,7 @@ LONG_TEXT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 OPTIONS: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_nopad_bin",
+    "mariadb_collate": "utf8mb4_nopad_bin",  # NOPAD: "a" and "a " differ, as they do on the other databases
     "if_not_exists": True,  # MariaDB commits at each step: one that was interrupted is gone through again
 }
 
