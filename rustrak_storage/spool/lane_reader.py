@@ -22,7 +22,9 @@ from rustrak_storage.spool.scan import Found, Window, scan
 
 _logger = logging.getLogger("rustrak.spool")
 
-_READ_AHEAD = 1024 * 1024
+_READ_AHEAD = 96 * 1024
+"""Under what the C library asks the system for anew each time, and then has to have filled with zeros."""
+
 _PROBE_S = 1.0
 _NO_WRITER = (2**62, 0)
 

@@ -100,7 +100,8 @@ def _prepare(connection: Any, _record: object) -> None:
     # FULL: a commit is on disk when it returns, for the spool forgets what was committed.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA cache_size = -4000")
+    # KiB: as much as a batch changes; more is held for each process, for nothing, since the system keeps the file too.
+    cursor.execute("PRAGMA cache_size = -2500")
     cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.execute("PRAGMA wal_autocheckpoint = 4000")
     cursor.execute("PRAGMA journal_size_limit = 67108864")
