@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import attrs
 import uvloop
 from granian import _granian  # its own module: there is no other way to hand it a socket
 from granian.constants import HTTPModes, Interfaces
@@ -28,6 +29,7 @@ from waitress.proxy_headers import proxy_headers_middleware
 
 from rustrak_http.connection import PROXY_HEADERS
 from rustrak_http.express import BODY_BYTES, HEADERS, Sender
+from rustrak_http.listener import ROOM_BYTES_PER_S, ROOM_RATE_S, ROOM_SLOW_S
 from rustrak_http.request_id import HEADER, request_id
 from rustrak_http.request_parser import HARD_BODY_BYTES
 from rustrak_http.server import BACKLOG, HEADER_BYTES, TRUSTED_HEADERS, ServerSettings, WsgiApp
@@ -36,6 +38,9 @@ _log = logging.getLogger("rustrak.http")
 
 _QUIET_BODY_S = 120.0
 """A client that sends nothing of its body for so long is given up."""
+
+_CROWDED = 0.5
+"""Once bodies come in on so large a part of the connections that may be open, the slow ones are given up."""
 
 _IN_MEMORY_BYTES = 512 * 1024
 _SENDERS_MAX = 256
@@ -48,6 +53,25 @@ _TOO_LARGE = b'{"error":"Request Entity Too Large","detail":"Request Entity Too 
 _REQUEST_ID = HEADER.lower()
 
 Head = tuple[str, str, str, str | None, str | None, str | None]
+
+
+@attrs.define
+class _Incoming:
+    """A body that comes in.
+
+    Attributes:
+        begun, heard_at: When its first and its latest bytes came, as far as we are told.
+        size: How many bytes have come, at most.
+    """
+
+    begun: float
+    heard_at: float
+    size: int
+
+    def is_too_slow(self, now: float) -> bool:
+        """Tell whether others should not wait for it, by the rule of `rustrak_http.listener`."""
+        seconds = now - self.begun
+        return seconds > ROOM_SLOW_S or (seconds > ROOM_RATE_S and self.size < ROOM_BYTES_PER_S * seconds)
 
 
 class GranianServer:
@@ -115,7 +139,7 @@ class GranianServer:
     async def _tick(self, beat: Callable[[], None]) -> None:
         while True:
             beat()
-            self._target.give_up_quiet_bodies()
+            self._target.give_up_slow_bodies(time.monotonic())
             await asyncio.sleep(_TICK_S)
 
 
@@ -149,7 +173,8 @@ class _Target:
         self._answers: deque[tuple[asyncio.Future[bytes | None], bytes | None]] = deque()
         self._told = False
         self._pushing = False
-        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._incoming: dict[asyncio.Task[Any], _Incoming] = {}
+        self._crowd = math.ceil(settings.connections * _CROWDED)
         self._loop: asyncio.AbstractEventLoop
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -164,11 +189,12 @@ class _Target:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def give_up_quiet_bodies(self) -> None:
-        """Let go of requests whose body does not come."""
-        since = time.monotonic() - _QUIET_BODY_S
-        for task in [task for task, heard_at in self._reading.items() if heard_at < since]:
-            task.cancel()
+    def give_up_slow_bodies(self, now: float) -> None:
+        """Let go of requests whose body does not come or, where their connections are wanted, comes too slowly."""
+        is_crowded = len(self._incoming) >= self._crowd
+        for task, body in list(self._incoming.items()):
+            if body.heard_at < now - _QUIET_BODY_S or (is_crowded and body.is_too_slow(now)):
+                task.cancel()
 
     async def _answer(self, scope: Any, proto: Any) -> None:
         length = scope.headers.get("content-length", "")
@@ -197,34 +223,35 @@ class _Target:
         length = scope.headers.get("content-length", "")
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
-        self._reading[task] = time.monotonic()
+        now = time.monotonic()
+        incoming = self._incoming[task] = _Incoming(now, now, 0)
         try:
             if length.isdigit() and len(length) < 8 and int(length) <= BODY_BYTES:
+                incoming.size = int(length)  # granian tells of it when all of it is there
                 body: bytes = await proto()
                 return body
-            return await self._read_long(proto, task, int(length) if length.isdigit() else None)
+            return await self._read_long(proto, incoming, int(length) if length.isdigit() else None)
         finally:
-            del self._reading[task]
+            del self._incoming[task]
 
     async def _read_long(
-        self, proto: Any, task: "asyncio.Task[Any]", length: int | None
+        self, proto: Any, incoming: _Incoming, length: int | None
     ) -> "bytes | tempfile.SpooledTemporaryFile[bytes]":
         # Where the client goes away, the pieces just end. Chunks that end early are taken as they are: what they hold
         # is judged by its own framing, and nobody hears that it was accepted.
         file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it was read
         room = self._kept_body_bytes
-        size = 0
         async for piece in proto:
-            self._reading[task] = time.monotonic()
+            incoming.heard_at = time.monotonic()
+            incoming.size += len(piece)
             kept = bytes(piece[:room])
             room -= len(kept)
-            size += len(piece)
             file.write(kept)
-        if length is not None and size < length:
+        if length is not None and incoming.size < length:
             file.close()
             raise _granian.RSGIProtocolClosed("the body is cut short")
         file.seek(0)
-        if size > BODY_BYTES:
+        if incoming.size > BODY_BYTES:
             return file
         with file:
             return file.read()

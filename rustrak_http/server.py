@@ -24,7 +24,9 @@ from rustrak_http.thread_pool import ThreadPool
 WsgiApp = Callable[..., Iterable[bytes]]
 
 THREADS_DEFAULT = 48
-CONNECTIONS_DEFAULT = 1000
+CONNECTIONS_DEFAULT = {"waitress": 1000, "granian": 10_000}
+"""granian cannot close the idlest for others, but keeps thousands in a few MiB."""
+
 BACKLOG = 1024
 HEADER_BYTES = 128 * 1024
 BEAT_S = 0.9
@@ -45,7 +47,7 @@ class ServerSettings:
             kept, so that the application can say 413 and a client that still sends gets to read it.
         threads: How many requests are worked on at once.
         connections: How many connections are open at once; more wait in the backlog, and for their sake idle ones are
-            closed, as are those whose request comes in too slowly. (granian has its own rules.)
+            closed, as are those whose request comes in too slowly. (granian closes idle ones after 30 s, wanted or not.)
         trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
         lane: Takes plain envelopes in, past the application. Not used behind a proxy.
         accepts_at_once: How many connections are accepted at a time; few where processes share the socket, so that each
@@ -54,7 +56,7 @@ class ServerSettings:
 
     body_bytes: int
     threads: int = THREADS_DEFAULT
-    connections: int = CONNECTIONS_DEFAULT
+    connections: int = CONNECTIONS_DEFAULT["waitress"]
     trusted_proxy: str | None = None
     lane: Lane | None = None
     accepts_at_once: int = 64

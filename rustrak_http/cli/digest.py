@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rustrak_core.errors import RustrakError
 from rustrak_core.ports import SpoolReader
 from rustrak_http.cli.logs import tell_repeats
-from rustrak_http.cli.memory import give_back_memory, settle_memory
+from rustrak_http.cli.memory import TRIM_EVERY_S, give_back_memory, settle_memory
 from rustrak_http.cli.options import Place
 from rustrak_http.pulse import Pulse
 from rustrak_http.rehearsal import Rehearsal
@@ -31,9 +31,6 @@ SILENT_S = 30.0
 
 STUCK_S = 20.0
 """It gives none once an event was digested for so long."""
-
-TRIM_EVERY_S = 20.0
-"""How often freed memory is given back to the system."""
 
 BACKOFF_MAX_S = 2.0
 """Each event that no worker survives costs three of them, and others wait meanwhile."""

@@ -14,7 +14,7 @@ from rustrak_core.receive import Admission, Limits
 from rustrak_core.tracker import KnownRules
 from rustrak_http.board import ChildState
 from rustrak_http.cli.logs import tell_repeats
-from rustrak_http.cli.memory import settle_memory
+from rustrak_http.cli.memory import TRIM_EVERY_S, give_back_memory, settle_memory
 from rustrak_http.cli.options import Place
 from rustrak_http.cli.shared import SharedApp, SharedStore
 from rustrak_http.express import ExpressLane, Lane
@@ -116,6 +116,7 @@ def serve_http(
         _Housekeeping(tell_repeats),
         _Housekeeping(spool.flush),
         _Housekeeping(ask_store),
+        _Housekeeping(give_back_memory, every_s=TRIM_EVERY_S),
         nullcontext() if thread is None else thread,
     ):  # apart: a store may take its time
         server.run(grace_s=GRACE_S, beat=beat)

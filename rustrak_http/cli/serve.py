@@ -121,7 +121,12 @@ def _bytes_option(name: str, default: int, text: str) -> Callable[..., Any]:
     type=Integer(1, 1000),
     help="Requests at once in a process; plain envelopes, which take no thread, apart.",
 )
-@option("--connections", default=CONNECTIONS_DEFAULT, show_default=True, type=Integer(1), help="Connections at once.")
+@option(
+    "--connections",
+    show_default="; ".join(f"{number} with {name}" for name, number in CONNECTIONS_DEFAULT.items()),
+    type=Integer(1),
+    help="Connections at once.",
+)
 @option("--trusted-proxy", metavar="ADDRESS", help="Proxy whose X-Forwarded-* headers are believed; * for any.")
 @_bytes_option("--max-body-bytes", _LIMITS.body_bytes, "Largest body, as sent.")
 @_bytes_option("--max-decompressed-bytes", _LIMITS.decompressed_bytes, "Largest body, decompressed.")
@@ -167,6 +172,7 @@ def serve(as_json: bool, log_format: str, role: str, **options: Any) -> None:  #
     quotas = Quotas(
         **{f"{whose}_{window}": options.pop(f"quota_{whose}_{window}") for whose in _WHOSE for window in _WINDOWS}
     )
+    options["connections"] = options["connections"] or CONNECTIONS_DEFAULT[options["server"]]
     if digests_in_thread(options["place"].database_url):
         options |= {name: 1 for name in ("processes", "workers") if not _is_given(name)}
     log_to_stderr(log_format)
