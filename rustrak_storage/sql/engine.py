@@ -44,7 +44,7 @@ class Database:
 
     Thread-safe. A forked child gets connections of its own, but for DuckDB's, whose file belongs to one process. On
     SQLite and DuckDB one writer at a time is let in by a lock: waiting on a lock is fair and quick, and waiting for
-    SQLite's own is neither; among processes SQLite's decides. DuckDB would let one of two fail.
+    SQLite's own is neither; among processes see `rustrak_storage.sql.turns`. DuckDB would let one of two fail.
     """
 
     def __init__(self, url: URL) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 from rustrak_core.errors import StoreUnavailableError
 from rustrak_storage.forks import CALLS
+from rustrak_storage.sql.turns import begin_writing
 
 BUSY_TIMEOUT_S = 30
 
@@ -138,6 +139,13 @@ def _write_ahead(cursor: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    if not connection.get_execution_options().get("rustrak_write", False):
+        connection.exec_driver_sql("BEGIN")
+        return
     # A transaction that began by reading could not wait for another writer: it would fail at its first write.
-    writes = connection.get_execution_options().get("rustrak_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driven: Any = connection.connection.driver_connection
+    log = f"{connection.engine.url.database}-wal"
+    try:
+        begin_writing(driven, log, within_s=BUSY_TIMEOUT_S)
+    except sqlite3.Error as error:
+        raise sa.DBAPIError.instance("BEGIN IMMEDIATE", None, error, sqlite3.Error, hide_parameters=True) from error

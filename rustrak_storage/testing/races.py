@@ -6,9 +6,12 @@ import os
 import select
 import signal
 import threading
+import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +29,9 @@ from rustrak_storage.testing.values import NOW, StoreContract, at, create_projec
 
 THREADS = 8
 PROCESSES = 3
-_PAUSE_S = 0.02
-"""Between writes in a loop: a store need not be fair, and SQLite lets one that never rests keep others out for long."""
+TURNS = 20
+MEANWHILE_MAX = 10
+"""Writes of a process that never rests during one of another's, on average; where all is well, one or two."""
 FORKS = 20
 CHILD_WAIT_S = 20.0
 
@@ -258,13 +262,32 @@ class SharedStoreContract(StoreContract):
             recording = pool.submit(_in_processes, _record, arguments)
             while not recording.done():
                 store.merge_issues(one, [two], now=NOW)
-                wait([recording], _PAUSE_S)
                 store.unmerge_issues(one, [two])
-                wait([recording], _PAUSE_S)
             done = recording.result()
         assert not any(any(new) for new, _others in done)
         assert (store.issue(one).event_count, store.issue(one).user_count) == (1, 0)
         assert (store.issue(two).event_count, store.issue(two).user_count) == (10 * PROCESSES + 1, 10)
+
+    def test_a_process_that_never_rests(self, store: Store, store_url: str, project: Project) -> None:
+        """A process that writes transaction after transaction keeps no other one out: each gets its turn."""
+        one, two = (record_one(store, digested(project, n, text)).id for n, text in enumerate("ab"))
+        store.record([digested(project, 100 + n, "b") for n in range(200)])
+        spawn = multiprocessing.get_context("spawn")
+        stop, written = spawn.Event(), spawn.Value("q", 0)
+        process = spawn.Process(target=_merge_on_and_on, args=(store_url, one, two, stop, written))
+        process.start()
+        meanwhile: list[int] = []
+        try:
+            for turn in range(TURNS):
+                _wait_for_more(written)
+                begun = written.value
+                store.set_issue_state(one, [IssueState.MUTED, IssueState.OPEN][turn % 2], now=NOW)
+                meanwhile.append(written.value - begun)
+                assert sum(meanwhile) <= TURNS * MEANWHILE_MAX, meanwhile
+        finally:
+            stop.set()
+            process.join(60)
+        assert process.exitcode == 0
 
     def test_processes_start_first(self, store_url: str) -> None:
         """Of processes that start on one empty store, one gets the first project and token."""
@@ -345,6 +368,24 @@ def _record(url: str, project_id: ProjectId, number: int) -> tuple[list[bool], i
         new.append(store.record(events)[0].is_new)
     store.close()
     return new, number
+
+
+def _merge_on_and_on(url: str, one: IssueId, two: IssueId, stop: Event, written: "Synchronized[int]") -> None:
+    store = open_store(url)
+    while not stop.is_set():
+        store.merge_issues(one, [two], now=NOW)
+        written.value += 1
+        store.unmerge_issues(one, [two])
+        written.value += 1
+    store.close()
+
+
+def _wait_for_more(written: "Synchronized[int]") -> None:
+    """Return once the other process has written again: it is at work then."""
+    before, deadline = written.value, time.monotonic() + 60
+    while written.value < before + 2:
+        assert time.monotonic() < deadline, "the other process does not write"
+        time.sleep(0.002)
 
 
 def _start(url: str, number: int) -> bool:
