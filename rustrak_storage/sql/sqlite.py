@@ -88,7 +88,8 @@ def engine(url: URL) -> Engine:
     )
     event.listen(made, "do_connect", _connect)
     event.listen(made, "connect", _prepare)
-    event.listen(made, "begin", _begin)
+    log = f"{Path(url.database or '').resolve()}-wal"  # SQLite too follows a link first
+    event.listen(made, "begin", lambda connection: _begin(connection, log))
     return made
 
 
@@ -138,13 +139,12 @@ def _write_ahead(cursor: Any) -> None:
             return
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: Connection, log: str) -> None:
     if not connection.get_execution_options().get("rustrak_write", False):
         connection.exec_driver_sql("BEGIN")
         return
     # A transaction that began by reading could not wait for another writer: it would fail at its first write.
     driven: Any = connection.connection.driver_connection
-    log = f"{connection.engine.url.database}-wal"
     try:
         begin_writing(driven, log, within_s=BUSY_TIMEOUT_S)
     except sqlite3.Error as error:

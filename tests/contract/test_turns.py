@@ -63,8 +63,8 @@ def test_the_next_one_stands_in_the_door(
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(begin_writing, second, f"{path}-wal", within_s=30)
         while is_free(path):
+            assert not waiting.done()
             time.sleep(0.001)
-        assert not waiting.done()
         first.execute("COMMIT")
         waiting.result(20)
     assert is_free(path)
@@ -98,6 +98,25 @@ def test_a_writer_that_never_ends(path: Path, connections: tuple[sqlite3.Connect
         begin_writing(second, f"{path}-wal", within_s=0.2)
     assert is_free(path)
     assert second.execute("PRAGMA busy_timeout").fetchone() == (200,)
+
+
+def test_a_link_leads_to_the_same_door(sqlite_url: str, tmp_path: Path) -> None:
+    """A store that was opened by a symbolic link waits with those that name its file."""
+    path, link = Path(sqlite_url.removeprefix("sqlite:///")), tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    store = open_store(f"sqlite:///{link}")
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(create_project, store, "x")
+        while is_free(path):
+            assert not waiting.done()
+            time.sleep(0.001)
+        writer.execute("COMMIT")
+        assert waiting.result(20).name == "x"
+    writer.close()
+    store.close()
 
 
 def test_what_the_store_says_of_it(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
