@@ -114,7 +114,8 @@ class ExportStore(Protocol):
     """Reads events of live issues and projects in the order in which they came.
 
     Numbers are positive and never used again, but one that is lower may appear after one that is higher, where several
-    record at once; and an event may move to another issue, or go. `memberships` tells of both.
+    record at once; and an event may move to another issue, or go. `memberships` tells of both. An event may also
+    be filed by another key of its issue: `refilings` tells whether any may be, and `filings` which.
     """
 
     def last_event_number(self) -> int:
@@ -134,6 +135,21 @@ class ExportStore(Protocol):
 
     def memberships(self, selection: Selection, *, upto: int) -> dict[IssueId, Membership]:
         """Return for each issue which of the wanted events with numbers not above *upto* it has; none without any."""
+        ...
+
+    def refilings(self) -> Mapping[ProjectId, int]:
+        """Return for each project whose events were ever filed anew a number, another one each time that they are.
+
+        Whoever copies events reads it first: what is filed anew later, it tells. Of projects that were deleted there
+        may be numbers.
+        """
+        ...
+
+    def filings(self, selection: Selection, *, upto: int) -> Mapping[IssueId, Mapping[GroupingKey, Membership]]:
+        """Return for each issue what `memberships` does, apart for each key by which its events are filed.
+
+        It costs ten times as much, so that it is asked for where `refilings` says that it is worth it.
+        """
         ...
 
     def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:

@@ -15,6 +15,7 @@ from rustrak_storage.duck.errors import DatasetError
 from rustrak_storage.duck.schema import FORMAT, STORED, VERSION
 
 MANIFEST = "dataset.json"
+_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
 FILE_SUFFIX = ".duckdb"
 
 
@@ -27,12 +28,15 @@ class About:
         exported_at: When it was exported last.
         watermark: The highest number that the store's events had then.
         selection: Which events were chosen.
+        refilings: What `rustrak_core.ports.ExportStore.refilings` said then; None where an older Rustrak exported,
+            which did not ask. It is the exporter's own, and stands in no table.
     """
 
     version: int = VERSION
     exported_at: datetime = attrs.field(validator=utc)
     watermark: int
     selection: Selection = attrs.field(factory=Selection)
+    refilings: Mapping[ProjectId, int] | None = None
 
     def row(self) -> tuple[Any, ...]:
         """Return the values of the table ``about``."""
@@ -42,8 +46,8 @@ class About:
         return (FORMAT, self.version, self.exported_at.replace(tzinfo=None), self.watermark, projects, *moments)
 
     @classmethod
-    def of_row(cls, row: Sequence[Any]) -> "About":
-        """Return what a row of the table ``about`` says."""
+    def of_row(cls, row: Sequence[Any], comment: str | None = None) -> "About":
+        """Return what a row of the table ``about`` says, and the table's comment, which is its `refilings` as JSON."""
         _format, version, exported_at, watermark, projects, since, until = row
         return cls(
             version=version,
@@ -54,7 +58,12 @@ class About:
                 since=None if since is None else since.replace(tzinfo=UTC),
                 until=None if until is None else until.replace(tzinfo=UTC),
             ),
+            refilings=None if comment is None else _refilings(orjson.loads(comment)),
         )
+
+    def comment(self) -> str:
+        """Return what `of_row` takes beside the row."""
+        return orjson.dumps(self.refilings, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 @attrs.frozen
@@ -79,10 +88,11 @@ class Manifest:
             "project_ids": chosen.project_ids,
             "since": None if chosen.since is None else to_rfc3339(chosen.since),
             "until": None if chosen.until is None else to_rfc3339(chosen.until),
+            "refilings": self.about.refilings,
             "files": self.files,
         }
         aside = folder / f"{MANIFEST}.new"
-        aside.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        aside.write_bytes(orjson.dumps(body, option=_OPTIONS))
         aside.replace(folder / MANIFEST)
 
     @classmethod
@@ -136,4 +146,9 @@ def _about(body: Mapping[str, Any]) -> About:
             since=None if body["since"] is None else datetime.fromisoformat(body["since"]),
             until=None if body["until"] is None else datetime.fromisoformat(body["until"]),
         ),
+        refilings=_refilings(body.get("refilings")),
     )
+
+
+def _refilings(noted: Mapping[str, Any] | None) -> dict[ProjectId, int] | None:
+    return None if noted is None else {ProjectId(int(project)): int(number) for project, number in noted.items()}

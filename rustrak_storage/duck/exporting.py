@@ -1,6 +1,6 @@
 """From a store to a dataset, as much as is new each time, while the store is in use."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,8 @@ from rustrak_storage.duck.sources import rows_of
 from rustrak_storage.duck.stage import Stage
 from rustrak_storage.duck.target import GONE, MOVED, Target
 
+_FILED = "number, project_id, issue_id, mechanism, grouping_key"
+
 
 @attrs.frozen(kw_only=True)
 class Exported:
@@ -33,7 +35,7 @@ class Exported:
 
     Attributes:
         new: Events that the dataset did not have.
-        moved: Events that are in another issue now.
+        moved: Events that were filed anew: in another issue, or by another key.
         gone: Events that it has no more.
         events: Events that it has.
         issues: Issues that it has.
@@ -96,6 +98,7 @@ class _Export:
         self._stage.close()
 
     def run(self, now: datetime, progress: Progress, reopen: Reopen | None, processes: int) -> Exported:
+        refilings = self._store.refilings()  # before events are read: what comes then, the next export looks into
         upto = self._store.last_event_number()
         begin = min(self._target.about.watermark if self._target.about else 0, upto)
         progress(begin)
@@ -112,18 +115,33 @@ class _Export:
                 processes=worth,
                 progress=progress,
             )
-        moved, gone = self._reconcile(upto)
+        moved, gone = self._reconcile(upto, self._refiled(refilings))
         issues = self._load_state()
-        events = self._target.commit(self._stage, About(exported_at=now, watermark=upto, selection=self._selection))
+        about = About(exported_at=now, watermark=upto, selection=self._selection, refilings=refilings)
+        events = self._target.commit(self._stage, about)
         new = self._stage.events + apart
         return Exported(new=new, moved=moved, gone=gone, events=events, issues=issues, watermark=upto)
 
-    def _reconcile(self, upto: int) -> tuple[int, int]:
+    def _refiled(self, refilings: Mapping[ProjectId, int]) -> list[ProjectId]:
+        """Return the wanted projects whose events may have been filed anew since the last export."""
+        about = self._target.about
+        if about is None:
+            return []
+        if about.refilings is None:
+            projects = {project.id for project in all_projects(self._store)}
+        else:
+            known = about.refilings
+            projects = {one for one in {**known, **refilings} if known.get(one) != refilings.get(one)}
+        return sorted(filter(self._is_wanted, projects))
+
+    def _reconcile(self, upto: int, refiled: Iterable[ProjectId]) -> tuple[int, int]:
         """Have the tables ``moved`` and ``gone``, and stage what came late; return how many are moved and gone."""
         staged = rows_of(EVENTS, self._stage.files())
-        numbers = f"SELECT number, issue_id FROM kept UNION ALL SELECT number, issue_id FROM ({staged})"
+        events = f"SELECT {_FILED} FROM kept UNION ALL SELECT {_FILED} FROM ({staged})"
         with reading(str(self._target.path)):
-            found = differences(self._target.connection, numbers, self._store, self._selection, upto=upto)
+            found = differences(
+                self._target.connection, events, self._store, self._selection, upto=upto, refiled=refiled
+            )
         missing = sorted(found.missing)
         for start in range(0, len(missing), PAGE):
             self._gatherer.read_these(missing[start : start + PAGE])

@@ -10,7 +10,7 @@ from rustrak_storage.duck.about import About, check_version
 from rustrak_storage.duck.errors import DatasetError, reading, writing
 from rustrak_storage.duck.schema import ABOUT, BREADCRUMBS_VIEW, EVENTS, FORMAT, ISSUES, PROJECTS, STORED, TAG_DAYS_OF
 from rustrak_storage.duck.sources import rows_of
-from rustrak_storage.duck.stage import Stage
+from rustrak_storage.duck.stage import Stage, quoted
 from rustrak_storage.duck.target import Target
 
 _MAGIC = b"DUCK"
@@ -76,6 +76,7 @@ class File(Target):
                 run(f"CREATE OR REPLACE TABLE {table.name} AS FROM new_{table.name} ORDER BY id")
             run("DELETE FROM about")
             run("INSERT INTO about VALUES (?, ?, ?, ?, ?, ?, ?)", about.row())
+            run(f"COMMENT ON TABLE about IS {quoted(about.comment())}")
             found = run("SELECT count(*) FROM events").fetchone()
             run("COMMIT")
             run("CHECKPOINT")
@@ -103,11 +104,12 @@ def read_about(connection: duckdb.DuckDBPyConnection, path: Path) -> About:
         if ABOUT.name not in _tables(connection):
             raise DatasetError(f"{path} is a DuckDB file, but no dataset; `rustrak export` makes one")
         row = connection.execute("FROM about").fetchone()
+        noted = connection.execute(f"SELECT comment FROM duckdb_tables() WHERE table_name = '{ABOUT.name}'").fetchone()
     if row is None or row[0] != FORMAT:
         raise DatasetError(f"{path} is a DuckDB file, but no dataset; `rustrak export` makes one")
     check_version(row[1], path)
     try:
-        return About.of_row(row)
+        return About.of_row(row, None if noted is None else noted[0])
     except (ValueError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path} is damaged; delete the dataset and export it anew") from error
 

@@ -11,7 +11,7 @@ from rustrak_storage.duck.stage import Stage
 
 MOVED = Table(
     "moved",
-    "Events that are in another issue now.",
+    "Events that were filed anew: in another issue, or by another key.",
     (
         Column("number", "BIGINT", ""),
         Column("issue_id", "BIGINT", ""),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from rustrak_core.digested import GroupingKey
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import ExportStore, IssueKey, Member, Membership, NumberedEvent, Selection
+from rustrak_core.project import ProjectId
 from rustrak_storage.batch import Filing, KeyId
 from rustrak_storage.filing import IssueRow
 from rustrak_storage.memory.base import MemoryPart
@@ -18,6 +19,7 @@ class MemoryExport(MemoryPart, ExportStore):
     _numbers: dict[int, Filing]
     _issues: dict[int, IssueRow]
     _origins: dict[KeyId, int]
+    _refilings: dict[ProjectId, int]
 
     def last_event_number(self) -> int:
         """See `rustrak_core.ports.ExportStore.last_event_number`."""
@@ -46,14 +48,26 @@ class MemoryExport(MemoryPart, ExportStore):
                 numbers[filing.issue.id].append(filing.number)
         return {IssueId(issue): Membership.of(found) for issue, found in numbers.items()}
 
+    def refilings(self) -> Mapping[ProjectId, int]:
+        """See `rustrak_core.ports.ExportStore.refilings`."""
+        with self._lock:
+            self._check_open()
+            return dict(self._refilings)
+
+    def filings(self, selection: Selection, *, upto: int) -> Mapping[IssueId, Mapping[GroupingKey, Membership]]:
+        """See `rustrak_core.ports.ExportStore.filings`."""
+        numbers: dict[IssueId, dict[GroupingKey, list[int]]] = defaultdict(lambda: defaultdict(list))
+        with self._lock:
+            for filing in self._wanted(selection, upto):
+                numbers[IssueId(filing.issue.id)][_key(filing)].append(filing.number)
+        return {issue: {key: Membership.of(each) for key, each in keys.items()} for issue, keys in numbers.items()}
+
     def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:
         """See `rustrak_core.ports.ExportStore.members`."""
         with self._lock:
             found = [filing for filing in self._wanted(selection, upto) if filing.issue.id == issue_id]
         found.sort(key=lambda filing: filing.number)
-        return [
-            Member(filing.number, GroupingKey(mechanism=filing.key[1], value=filing.key[0].hex())) for filing in found
-        ]
+        return [Member(filing.number, _key(filing)) for filing in found]
 
     def issue_keys(self, issues: Collection[IssueId]) -> Mapping[IssueId, Sequence[IssueKey]]:
         """See `rustrak_core.ports.ExportStore.issue_keys`."""
@@ -79,3 +93,8 @@ class MemoryExport(MemoryPart, ExportStore):
                 and (selection.until is None or source.timestamp < selection.until)
             ):
                 yield filing
+
+
+def _key(filing: Filing) -> GroupingKey:
+    value, mechanism = filing.key
+    return GroupingKey(mechanism=mechanism, value=value.hex())

@@ -23,6 +23,7 @@ class MemoryHistory(MemoryMerges, HistoryStore):
     _events: dict[EventKey, Filing]
     _numbers: dict[int, Filing]
     _unsettled: set[int]
+    _refilings: dict[ProjectId, int]
     _last_issue: int
 
     def _remove(self, issue: IssueRow) -> None:
@@ -120,9 +121,7 @@ class MemoryHistory(MemoryMerges, HistoryStore):
             self._issues[row.id] = row
         for back in shuffle.returned:
             self._return(back)
-        for (_old, new), numbers in shuffle.moved.items():
-            for number in numbers:
-                self._refile(number, new)
+        self._file_anew(shuffle, now)
         for touched in shuffle.touched():
             self._issues[touched].event_count = shuffle.issues[touched].event_count
             self._unsettled.add(touched)
@@ -139,6 +138,14 @@ class MemoryHistory(MemoryMerges, HistoryStore):
             )
         for closed in shuffle.closed:
             self._remove(self._issues[closed])
+
+    def _file_anew(self, shuffle: Shuffle, now: int) -> None:
+        for (_old, new), numbers in shuffle.moved.items():
+            for number in numbers:
+                self._refile(number, new)
+        if shuffle.moved:
+            project = ProjectId(shuffle.project.id)
+            self._refilings[project] = max(now, self._refilings.get(project, 0) + 1)
 
     def _retire(self, row: IssueRow, heir: IssueRow, keys: Iterable[KeyId], now: int) -> None:
         """Have an issue that has no events left lead to its heir, as if somebody had merged it."""

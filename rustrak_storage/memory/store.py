@@ -50,6 +50,7 @@ class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, MemorySimilar, 
         self._numbers: dict[int, Filing] = {}
         self._last_event = 0
         self._unsettled: set[int] = set()
+        self._refilings: dict[ProjectId, int] = {}
         self._counters: dict[CounterKey, int] = defaultdict(int)
         self._positions: dict[str, SpoolPosition] = {}
 
@@ -109,6 +110,7 @@ class MemoryStore(MemoryGrouping, MemoryHistory, MemoryBackfill, MemorySimilar, 
             for key in [key for key in self._counters if key[0] == project_id]:
                 del self._counters[key]
             self._groupings.pop(project_id, None)
+            self._refilings.pop(project_id, None)
             row.deleted_at = to_micros(now)
             return before
 

@@ -20,6 +20,7 @@ from rustrak_core.ports import (
     NumberedEvent,
     Selection,
 )
+from rustrak_core.project import ProjectId
 from rustrak_core.times import to_micros
 from rustrak_storage.sql import bulk, schema
 from rustrak_storage.sql.chunks import chunks
@@ -28,6 +29,7 @@ from rustrak_storage.sql.details import unpacked, unpacked_of
 from rustrak_storage.sql.engine import unreadable
 from rustrak_storage.sql.events import SqlEvents, stored_event
 from rustrak_storage.sql.keyset import bounded
+from rustrak_storage.sql.refilings import refilings
 
 _EVENT = schema.event
 _ISSUE = schema.issue
@@ -48,6 +50,10 @@ _BARE = (
     _EVENT.c.user,
 )
 """The columns of a `BareEvent`, in its order."""
+
+_REST = _EVENT.c.id % MEMBERSHIP_PRIME
+_SUMS = (func.count(), func.sum(_EVENT.c.id), func.sum(_REST * _REST % MEMBERSHIP_PRIME))
+"""The parts of a `Membership`, in its order."""
 
 
 class SqlExport(SqlEvents, ExportStore, BareExportStore):
@@ -89,9 +95,7 @@ class SqlExport(SqlEvents, ExportStore, BareExportStore):
 
     def memberships(self, selection: Selection, *, upto: int) -> dict[IssueId, Membership]:
         """See `rustrak_core.ports.ExportStore.memberships`."""
-        rest = _EVENT.c.id % MEMBERSHIP_PRIME
-        sums = (func.count(), func.sum(_EVENT.c.id), func.sum(rest * rest % MEMBERSHIP_PRIME))
-        query = select(_EVENT.c.issue_id, *sums).where(*_wanted(selection), _EVENT.c.id <= bounded(upto))
+        query = select(_EVENT.c.issue_id, *_SUMS).where(*_wanted(selection), _EVENT.c.id <= bounded(upto))
         with self._database.reading() as connection:
             live = _live(connection, selection)
             rows = connection.execute(query.group_by(_EVENT.c.issue_id))
@@ -100,6 +104,25 @@ class SqlExport(SqlEvents, ExportStore, BareExportStore):
                 for issue, events, numbers, squares in rows
                 if issue in live
             }
+
+    def refilings(self) -> Mapping[ProjectId, int]:
+        """See `rustrak_core.ports.ExportStore.refilings`."""
+        with self._database.reading() as connection:
+            return refilings(connection)
+
+    def filings(self, selection: Selection, *, upto: int) -> Mapping[IssueId, Mapping[GroupingKey, Membership]]:
+        """See `rustrak_core.ports.ExportStore.filings`."""
+        by = (_EVENT.c.issue_id, _EVENT.c.mechanism, _EVENT.c.grouping_value)
+        query = select(*by, *_SUMS).where(*_wanted(selection), _EVENT.c.id <= bounded(upto)).group_by(*by)
+        if selection.project_ids is not None:
+            query = query.where(_EVENT.c.project_id.in_(selection.project_ids))
+        found: dict[IssueId, dict[GroupingKey, Membership]] = defaultdict(dict)
+        with self._database.reading() as connection:
+            live = _live(connection, selection)
+            for issue, mechanism, value, *sums in connection.execute(query):
+                if issue in live:
+                    found[IssueId(issue)][_key(mechanism, bytes(value))] = Membership(*map(int, sums))
+        return found
 
     def members(self, issue_id: IssueId, selection: Selection, *, upto: int) -> Sequence[Member]:
         """See `rustrak_core.ports.ExportStore.members`."""

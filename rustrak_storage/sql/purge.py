@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select
 
 from rustrak_storage.sql import bulk, schema
 from rustrak_storage.sql.chunks import chunks
+from rustrak_storage.sql.refilings import forget_refilings
 
 _DOOMED = schema.doomed
 _ISSUE = schema.issue
@@ -50,6 +51,7 @@ def _project(connection: Connection, project_id: int, limit: int) -> int:
         if number is None:
             for table in _OF_PROJECT:
                 left -= _rows(connection, table, table.c.project_id == project_id, left)
+            forget_refilings(connection, project_id)
             break
         left -= _issue(connection, number, left, locked=True)
     return limit - left

@@ -76,7 +76,8 @@ issue_seq = _sequence("issue")
 event_seq = Sequence("rustrak_event_seq", cache=1000, metadata=metadata)
 
 # Beside `started` there are `grouping`, which counts how often rules were set, `dictionaries`, the highest number of
-# one, and `training`, when a process began to train one.
+# one, `training`, when a process began to train one, and `refiled/7`, which is another number each time that events of
+# project 7 are filed anew.
 state = Table(
     "rustrak_state",
     metadata,

@@ -9,6 +9,7 @@ from rustrak_storage.merging import below
 from rustrak_storage.refiling import Shuffle
 from rustrak_storage.sql import bulk, schema
 from rustrak_storage.sql.chunks import chunks
+from rustrak_storage.sql.refilings import note_refiling
 from rustrak_storage.sql.rows import ISSUE_COLUMNS
 
 _EVENT = schema.event
@@ -46,6 +47,8 @@ def write_shuffle(connection: Connection, shuffle: Shuffle, now: int) -> None:
         for number in numbers
     )
     bulk.write(connection, _MOVE, _MOVED, [(*place, number) for number, *place in moved])
+    if moved:
+        note_refiling(connection, shuffle.project.id, now)
     touched = shuffle.touched()
     counts = [(shuffle.issues[issue].event_count, issue) for issue in touched]
     bulk.write(connection, _UPDATE_ISSUE, ("event_count", "b_id"), counts)

@@ -142,6 +142,50 @@ class ExportStoreContract(StoreContract):
         assert store.members(two.id, ALL, upto=b) == [Member(a, key("b"))]
         assert [event.summary.issue_id for _number, event in read(store)] == [two.id, one.id]
 
+    def test_filings(self, store: Store, project: Project) -> None:
+        """They tell, key by key, which events of an issue are filed by it, so far as numbers, projects and times go."""
+        other = create_project(store, "Other")
+        one = record_one(store, digested(project, 1, "a", "b"))
+        store.record([digested(project, 2, "b", at=5), digested(project, 3, "a", at=6)])
+        theirs, gone = record_one(store, digested(other, 4, "a")), record_one(store, digested(project, 5, "gone"))
+        store.delete_issue(gone.id, now=NOW)
+        last = store.last_event_number()
+        a, b, c, d = [numbered.number for numbered in read(store)]
+        found = store.filings(ALL, upto=last)
+        mine = {key("a"): Membership.of([a, c]), key("b"): Membership.of([b])}
+        assert found == {one.id: mine, theirs.id: {key("a"): Membership.of([d])}}
+        assert store.filings(ALL, upto=b) == {
+            one.id: {key("a"): Membership.of([a]), key("b"): Membership.of([b])},
+        }
+        assert store.filings(Selection(project_ids=(project.id,)), upto=last) == {one.id: mine}
+        late = Selection(project_ids=(project.id,), since=after(6))
+        assert store.filings(late, upto=last) == {one.id: {key("a"): Membership.of([c])}}
+
+    def test_refilings(self, store: Store, project: Project) -> None:
+        """A project's number is another one each time that its events are filed anew, also within their issue."""
+        other = create_project(store, "Other")
+        one = record_one(store, digested(project, 1, "a", "b"))
+        record_one(store, digested(other, 2, "a"))
+        assert store.refilings() == {}
+        ((number, _event), *_others) = read(store)
+        moves = {number: (Place(one.id, key("a")), key("b"))}
+        seen = []
+        for _ in range(3):
+            refiled = store.refile(project.id, Refiling(moves=moves), now=NOW)
+            assert store.filings(ALL, upto=number) == {one.id: {key("b"): Membership.of([number])}}
+            seen.append(store.refilings())
+            store.revert(project.id, refiled, now=NOW)
+            seen.append(store.refilings())
+        assert {tuple(each) for each in seen} == {(project.id,)}
+        assert len({each[project.id] for each in seen}) == len(seen)
+        before = store.refilings()
+        store.record([digested(project, 3, "a")])
+        assert store.refilings() == before
+        store.delete_project(project.id, now=NOW)
+        while store.purge():
+            pass
+        assert store.refilings() == {}
+
     def test_deleted(self, store: Store, project: Project) -> None:
         """What is deleted is gone at once, before it is purged and after."""
         other = create_project(store, "Other")
@@ -200,6 +244,8 @@ class ExportStoreContract(StoreContract):
             lambda: store.export_events([1]),
             lambda: store.memberships(ALL, upto=1),
             lambda: store.members(IssueId(1), ALL, upto=1),
+            lambda: store.filings(ALL, upto=1),
+            store.refilings,
             lambda: store.issue_keys([IssueId(1)]),
         ):
             with pytest.raises(StoreUnavailableError):

@@ -17,6 +17,8 @@ _GROW = {
 _WHOLE = (
     # An export compares how many events each issue has with what it exported before.
     "SELECT rustrak_event.issue_id, count(*)",
+    # Where events were filed anew since, key by key.
+    "SELECT rustrak_event.issue_id, rustrak_event.mechanism, rustrak_event.grouping_value, count(*)",
     # And it reads which issues there are.
     "SELECT rustrak_issue.id FROM rustrak_issue JOIN rustrak_project",
 )

@@ -16,6 +16,7 @@ import pytest
 
 from rustrak_core.accepted import AcceptedEvent, EventKind
 from rustrak_core.digest import digest
+from rustrak_core.digested import GroupingKey
 from rustrak_core.errors import StoreUnavailableError
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import Place, Refiling, Selection, Store
@@ -240,6 +241,56 @@ def test_events_that_move_are_followed(store: Store, project: Project, dest: Pat
     done = export(store, dest, now=EXPORTED)
     assert (done.new, done.moved, done.gone) == (1, 2, 0)
     agrees(store, dest)
+
+
+def test_events_that_get_another_key_are_followed(
+    store: Store, project: Project, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is filed by another key of its issue has that key, and its old one again when that is taken back."""
+    issue = IssueId(send(store, project, 1, 2, fingerprint=["a"])[0])
+    theirs = new_project(store, "Other")
+    send(store, theirs, 3)
+    export(store, dest, now=EXPORTED)
+    number, event = store.export(Selection(), upto=99)[0]
+    other = GroupingKey(mechanism="message@1", value="ab" * 16)
+    moves = {number: (Place(issue, event.key), other)}
+    refiled = store.refile(project.id, Refiling(moves=moves, targets={other: issue}), now=EXPORTED)
+    done = export(store, dest, now=EXPORTED)
+    assert (done.new, done.moved, done.gone) == (0, 1, 0)
+    agrees(store, dest)
+    assert ("message@1", other.value) in rows(dest, "SELECT mechanism, grouping_key FROM events")
+    with monkeypatch.context() as patched:  # where nothing was filed anew since, keys are not looked into
+        patched.setattr(store, "filings", None)
+        assert export(store, dest, now=EXPORTED).moved == 0
+    store.revert(project.id, refiled, now=EXPORTED)
+    assert export(store, dest, now=EXPORTED).moved == 1
+    agrees(store, dest)
+
+
+def test_keys_of_a_dataset_that_never_followed_them(store: Store, project: Project, dest: Path) -> None:
+    """One that an older Rustrak exported, which noted nothing of filings, follows them from the next export on."""
+    issue = IssueId(send(store, project, 1, 2, fingerprint=["a"])[0])
+    number, event = store.export(Selection(), upto=99)[0]
+    other = GroupingKey(mechanism="message@1", value="ab" * 16)
+    export(store, dest, now=EXPORTED)
+    moves = {number: (Place(issue, event.key), other)}
+    store.refile(project.id, Refiling(moves=moves, targets={other: issue}), now=EXPORTED)
+    forget_filings(dest)
+    with Dataset.open(dest) as dataset:
+        assert dataset.about.refilings is None
+    assert export(store, dest, now=EXPORTED).moved == 1
+    agrees(store, dest)
+
+
+def forget_filings(dest: Path) -> None:
+    """Take from a dataset what it notes of filings, as those have none that were exported before this was noted."""
+    if dest.is_file():
+        with duckdb.connect(str(dest)) as connection:
+            connection.execute("COMMENT ON TABLE about IS NULL")
+        return
+    manifest = orjson.loads((dest / MANIFEST).read_bytes())
+    del manifest["refilings"]
+    (dest / MANIFEST).write_bytes(orjson.dumps(manifest))
 
 
 def test_merged_issues_are_one(store: Store, project: Project, dest: Path) -> None:
