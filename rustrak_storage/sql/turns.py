@@ -20,6 +20,8 @@ except ImportError:  # as on Windows, where SQLite alone decides
 
 _AT_DOOR_S: Final = 0.002
 """Between two looks at the door, for all alike: who has waited longer has no worse chance."""
+_PATIENCE_S: Final = 2.0
+"""So long others wait for whoever is in the door, and then ask SQLite beside it: it may have been stopped there."""
 _SHORTEST_S: Final = 0.0005
 _LONGEST_S: Final = 0.01
 _PART: Final = 32
@@ -42,7 +44,7 @@ def begin_writing(connection: sqlite3.Connection, log: str, *, within_s: float) 
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 0")
     try:
-        with _door(log, started + within_s):
+        with _door(log, started + min(within_s, _PATIENCE_S)):
             while True:
                 try:
                     cursor.execute("BEGIN IMMEDIATE")
