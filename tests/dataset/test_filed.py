@@ -17,13 +17,15 @@ from rustrak_core.issue import IssueId
 from rustrak_core.ports import Selection, Store
 from rustrak_core.project import ProjectId
 from rustrak_core.regroup import Source, StoreSource
+from rustrak_core.regroup.undo import UndoHeader
+from rustrak_http.regroup.journal import Journal
 from rustrak_http.regroup.report import Report
-from rustrak_http.regroup.work import survey
+from rustrak_http.regroup.work import Applying, mark_of, survey
 from rustrak_storage.duck import Dataset, DatasetError, FiledProject, export
 from rustrak_storage.factory import open_store
 from tests.dataset.conftest import EXPORTED, FORMS
 from tests.dataset.facts import accepted, at, made_payload, new_project
-from tests.dataset.test_export import make_version_1
+from tests.dataset.test_export import agrees, make_version_1
 
 SPLITTING = '[[rule]]\ntags.region = "eu"\nfingerprint = ["{{ default }}", "eu"]\n'
 MERGING = '[[rule]]\ntype = "*Error"\nfingerprint = ["all errors"]\n'
@@ -121,6 +123,45 @@ def test_a_dataset_tells_what_its_store_does(filled: tuple[Store, dict[str, Path
             totals = {name: count + expected[name] for name, count in totals.items()}
     assert totals["unread"]
     assert case in {"own", "default"} or totals["moved"]  # so that there was something to tell
+
+
+def test_a_dataset_follows_what_was_applied(store: Store, dest: Path, tmp_path: Path) -> None:
+    """Exported again after events were filed anew, it has their keys, and tells what the store does, both ways."""
+    fill(store)
+    export(store, dest, now=EXPORTED)
+    project, rules = store.project_by_slug("shop"), CASES["message"] or ""
+    header = UndoHeader(
+        project_id=project.id, slug="shop", mark=mark_of(project), rules=rules, before="", sets_rules=True
+    )
+    journal = Journal.create(tmp_path / "undo.jsonl", header)
+
+    def applying(wanted: str) -> Applying:
+        def set_rules() -> None:
+            store.set_grouping(project.id, wanted, now=EXPORTED)
+
+        return Applying(
+            store=store,
+            project_id=project.id,
+            journal=journal,
+            rules=wanted,
+            clock=lambda: EXPORTED,
+            set_rules=set_rules,
+        )
+
+    def agrees_with_store(kept: str) -> None:
+        done = export(store, dest, now=EXPORTED)
+        assert done.moved > 0
+        agrees(store, dest)
+        with Dataset.open(dest) as dataset:
+            for other in CASES.values():
+                expected = told(StoreSource(store, project.id), project.id, kept, other or "")
+                assert told(FiledProject.find(dataset, "shop"), project.id, kept, other or "") == expected
+
+    assert applying(rules).run(survey(StoreSource(store, project.id), rules)) > 0
+    agrees_with_store(rules)
+    assert applying("").undo() > 0
+    journal.close()
+    agrees_with_store("")
 
 
 def test_a_project_is_found(filled: tuple[Store, dict[str, Path]]) -> None:
