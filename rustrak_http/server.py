@@ -47,7 +47,7 @@ class ServerSettings:
             kept, so that the application can say 413 and a client that still sends gets to read it.
         threads: How many requests are worked on at once.
         connections: How many connections are open at once; more wait in the backlog, and for their sake idle ones are
-            closed, as are those whose request comes in too slowly. (granian closes idle ones after 30 s, wanted or not.)
+            closed, as are those whose request comes in too slowly. (granian closes idle ones after 30 s.)
         trusted_proxy: The address of a proxy whose ``X-Forwarded-*`` headers are believed; ``*`` for any.
         lane: Takes plain envelopes in, past the application. Not used behind a proxy.
         accepts_at_once: How many connections are accepted at a time; few where processes share the socket, so that each
