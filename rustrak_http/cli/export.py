@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rustrak_http.cli.command import examples
+from rustrak_http.cli.ending import ended_in_order
 from rustrak_http.cli.options import Integer, Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_json
 from rustrak_http.cli.progress import progress_bar
@@ -56,7 +57,7 @@ def export(
     from rustrak_storage.duck import export as export_to
     from rustrak_storage.factory import open_store
 
-    with open_tracker(place) as tracker:
+    with ended_in_order(), open_tracker(place) as tracker:
         selection = _selection(tracker, since, until, chosen)
         with progress_bar("events", tracker.store.last_event_number()) as advance:
             done = export_to(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from rustrak_storage.duck.errors import MissingLibraryError, StatementError, first_line, reason
-from rustrak_storage.duck.interrupting import interruptible
+from rustrak_storage.interrupting import interruptible
 
 T = TypeVar("T")
 

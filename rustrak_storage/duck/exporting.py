@@ -25,6 +25,7 @@ from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS
 from rustrak_storage.duck.sources import rows_of
 from rustrak_storage.duck.stage import Stage
 from rustrak_storage.duck.target import GONE, MOVED, Target
+from rustrak_storage.interrupting import executed
 
 _FILED = "number, project_id, issue_id, mechanism, grouping_key"
 
@@ -196,7 +197,7 @@ def _check_source(target: Target, projects: Iterable[Project]) -> None:
     if target.about is None:
         return
     with reading(str(target.path)):
-        rows = target.connection.execute("SELECT id, slug, epoch_us(created_at) FROM known_projects").fetchall()
+        rows = executed(target.connection, "SELECT id, slug, epoch_us(created_at) FROM known_projects")
     known = {number: (slug, created_at) for number, slug, created_at in rows}
     for project in projects:
         ours = (project.slug, to_micros(project.created_at))

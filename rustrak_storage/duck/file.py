@@ -2,19 +2,24 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 
 from rustrak_storage.duck.about import About, check_version
 from rustrak_storage.duck.errors import DatasetError, reading, writing
+from rustrak_storage.duck.lock import locked
 from rustrak_storage.duck.schema import ABOUT, BREADCRUMBS_VIEW, EVENTS, FORMAT, ISSUES, PROJECTS, STORED, TAG_DAYS_OF
 from rustrak_storage.duck.sources import rows_of
 from rustrak_storage.duck.stage import Stage, quoted
 from rustrak_storage.duck.target import Target
+from rustrak_storage.interrupting import executed
 
 _MAGIC = b"DUCK"
 _MAGIC_AT = 8
+_LOCK = "lock"
 
 
 class File(Target):
@@ -27,34 +32,35 @@ class File(Target):
             DatasetError: it is something else, cannot be written, or another process has it open.
         """
         self.path = path
-        self._file = path if path.exists() else path.with_name(f"{path.name}.new")
-        self.work = path.with_name(f".{path.name}.export")
+        self._aside = path.with_name(f".{path.name}.export")
         with writing(str(path)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and path.stat().st_size:
-                check_kind(path)
-            self.connection = _connect(self._file, self.work)
+            self._lock = locked(self._aside / _LOCK, path)
+        self.work = self._aside / uuid4().hex  # of this export alone: processes of one that was killed may still write
+        self._file = path if path.exists() else self.work / path.name
+        try:
+            with writing(str(path)):
+                self._remove_work()
+                self.work.mkdir()
+                if path.exists() and path.stat().st_size:
+                    check_kind(path)
+                self.connection = _connect(self._file, self.work)
+        except BaseException:
+            self._let_go()
+            raise
         try:
             self.about = read_about(self.connection, path) if _tables(self.connection) else None
             with writing(str(path)):
-                shutil.rmtree(self.work, ignore_errors=True)
-                self.work.mkdir(mode=0o700)
-                self.connection.execute("BEGIN")
-                if self.about is None:
-                    for table in (*STORED, ABOUT):
-                        self.connection.execute(f"CREATE TABLE {table.name} ({table.declaration()})")
-                    self.connection.execute(BREADCRUMBS_VIEW)
-                self.connection.execute("CREATE TEMP VIEW kept AS FROM events")
-                self.connection.execute("CREATE TEMP VIEW known_projects AS FROM projects")
+                self._begin()
         except BaseException:
-            self.connection.close()
+            self.close()
             raise
 
     def commit(self, stage: Stage, about: About) -> int:
         """See `rustrak_storage.duck.target.Target.commit`."""
         columns = ", ".join(f'"{name}"' for name in EVENTS.names)
         with writing(str(self.path)):
-            run = self.connection.execute
+            run = partial(executed, self.connection)
             run(f"CREATE TEMP VIEW staged AS {rows_of(EVENTS, stage.files())}")
             run(
                 "CREATE TEMP TABLE dirty AS SELECT DISTINCT day, project_id FROM staged "
@@ -77,21 +83,38 @@ class File(Target):
             run("DELETE FROM about")
             run("INSERT INTO about VALUES (?, ?, ?, ?, ?, ?, ?)", about.row())
             run(f"COMMENT ON TABLE about IS {quoted(about.comment())}")
-            found = run("SELECT count(*) FROM events").fetchone()
+            ((events,),) = run("SELECT count(*) FROM events")
             run("COMMIT")
             run("CHECKPOINT")
             self.connection.close()
             if self._file != self.path:
                 os.replace(self._file, self.path)  # noqa: PTH105 - pairs with the name that was made aside
-        return int(found[0]) if found else 0
+        return int(events)
 
     def close(self) -> None:
         """See `rustrak_storage.duck.target.Target.close`."""
         self.connection.close()
-        shutil.rmtree(self.work, ignore_errors=True)
-        if self._file != self.path and self._file.exists():
-            for name in (self._file.name, f"{self._file.name}.wal"):
-                self._file.with_name(name).unlink(missing_ok=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        shutil.rmtree(self._aside, ignore_errors=True)
+        os.close(self._lock)
+
+    def _begin(self) -> None:
+        run = partial(executed, self.connection)
+        run("BEGIN")
+        if self.about is None:
+            for table in (*STORED, ABOUT):
+                run(f"CREATE TABLE {table.name} ({table.declaration()})")
+            run(BREADCRUMBS_VIEW)
+        run("CREATE TEMP VIEW kept AS FROM events")
+        run("CREATE TEMP VIEW known_projects AS FROM projects")
+
+    def _remove_work(self) -> None:
+        """Remove what an export left that was killed."""
+        for entry in self._aside.iterdir():
+            if entry.name != _LOCK:
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def read_about(connection: duckdb.DuckDBPyConnection, path: Path) -> About:
@@ -103,13 +126,13 @@ def read_about(connection: duckdb.DuckDBPyConnection, path: Path) -> About:
     with reading(str(path)):
         if ABOUT.name not in _tables(connection):
             raise DatasetError(f"{path} is a DuckDB file, but no dataset; `rustrak export` makes one")
-        row = connection.execute("FROM about").fetchone()
-        noted = connection.execute(f"SELECT comment FROM duckdb_tables() WHERE table_name = '{ABOUT.name}'").fetchone()
+        row = next(iter(executed(connection, "FROM about")), None)
+        noted = executed(connection, f"SELECT comment FROM duckdb_tables() WHERE table_name = '{ABOUT.name}'")
     if row is None or row[0] != FORMAT:
         raise DatasetError(f"{path} is a DuckDB file, but no dataset; `rustrak export` makes one")
     check_version(row[1], path)
     try:
-        return About.of_row(row, None if noted is None else noted[0])
+        return About.of_row(row, noted[0][0] if noted else None)
     except (ValueError, TypeError, AttributeError) as error:
         raise DatasetError(f"{path} is damaged; delete the dataset and export it anew") from error
 
@@ -134,5 +157,5 @@ def _connect(file: Path, work: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
+    rows = executed(connection, "SELECT table_name FROM duckdb_tables() WHERE NOT temporary")
     return {name for (name,) in rows}

@@ -5,10 +5,10 @@ step: whoever is killed before leaves files that the next export removes, and wh
 other.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,10 +16,12 @@ import duckdb
 
 from rustrak_storage.duck.about import MANIFEST, About, Manifest
 from rustrak_storage.duck.errors import DatasetError, reading, writing
+from rustrak_storage.duck.lock import locked
 from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS, TAG_DAYS, TAG_DAYS_OF, VERSION
 from rustrak_storage.duck.sources import by_partition, rows_of
 from rustrak_storage.duck.stage import PARQUET, PARTED, Stage, quoted, quoted_list
 from rustrak_storage.duck.target import MOVED_SQL, Target
+from rustrak_storage.interrupting import executed
 
 FILES_MAX = 8
 """So many small files a day of a project has at most; more are written anew as one."""
@@ -29,6 +31,7 @@ SMALL_BYTES = 4 * 1024 * 1024
 
 _LOCK = ".export.lock"
 _WORK = ".export"
+_SINGLE = ("issues-*.parquet", "projects-*.parquet", f"{MANIFEST}.new")
 _OURS = frozenset({MANIFEST, _LOCK, _WORK})
 
 
@@ -47,13 +50,13 @@ class Folder(Target):
             there = {entry.name for entry in path.iterdir()}
             if there and not there & _OURS:
                 raise DatasetError(f"{path} is no dataset and not empty; name another folder, or a new one")
-            self._lock = _locked(path)
-        self.work = path / _WORK
+            self._lock = locked(path / _LOCK, path)
+        self.work = path / _WORK / uuid4().hex  # of this export alone: processes of one that was killed may still write
         try:
             manifest = Manifest.read(path) if (path / MANIFEST).exists() else None
             with writing(str(path)):
-                shutil.rmtree(self.work, ignore_errors=True)
-                self.work.mkdir()
+                shutil.rmtree(path / _WORK, ignore_errors=True)
+                self.work.mkdir(parents=True)
                 self.connection = duckdb.connect(config={"temp_directory": str(self.work / "spill")})
         except BaseException:
             os.close(self._lock)
@@ -65,7 +68,7 @@ class Folder(Target):
             with reading(str(path)):
                 for view, table in (("kept", EVENTS), ("known_projects", PROJECTS)):
                     rows = rows_of(table.of_version(version), self._files.get(table.name, ()))
-                    self.connection.execute(f"CREATE TEMP VIEW {view} AS {rows}")
+                    executed(self.connection, f"CREATE TEMP VIEW {view} AS {rows}")
         except BaseException:
             self.close()
             raise
@@ -84,13 +87,14 @@ class Folder(Target):
             }
             placed = {name: [self._place(file) for file in several] for name, several in files.items()}
             Manifest(about, placed).write(self.path)
-            self._sweep(placed)
             return self._count([self.path / name for name in placed["events"]])
 
     def close(self) -> None:
         """See `rustrak_storage.duck.target.Target.close`."""
         self.connection.close()
-        shutil.rmtree(self.work, ignore_errors=True)
+        shutil.rmtree(self.path / _WORK, ignore_errors=True)
+        with suppress(OSError, DatasetError):  # what stays is the next export's to remove
+            self._sweep()
         os.close(self._lock)
 
     def _rewrite(self, parts: dict[str, list[Path]]) -> set[str]:
@@ -118,12 +122,13 @@ class Folder(Target):
         """Return those of *files* that have events which moved or are gone."""
         if not files:
             return set()
-        found = self.connection.execute(
+        found = executed(
+            self.connection,
             "SELECT DISTINCT filename "
             f"FROM read_parquet({quoted_list(files)}, filename = true, hive_partitioning = false) "
             "WHERE number IN (SELECT number FROM moved UNION ALL FROM gone) "
-            "OR issue_id NOT IN (SELECT id FROM new_issues)"
-        ).fetchall()
+            "OR issue_id NOT IN (SELECT id FROM new_issues)",
+        )
         return {Path(name) for (name,) in found}
 
     def _anew(self, part: str, files: Sequence[Path]) -> Path | None:
@@ -133,7 +138,7 @@ class Folder(Target):
         file = target / f"part-{uuid4()}.parquet"
         rows = MOVED_SQL.format(events=rows_of(EVENTS, files))
         bare = f"SELECT * EXCLUDE (day, project_id) FROM ({rows}) ORDER BY number"
-        self.connection.execute(f"COPY ({bare}) TO {quoted(file)} ({PARQUET})")
+        executed(self.connection, f"COPY ({bare}) TO {quoted(file)} ({PARQUET})")
         return file if self._count([file]) else None
 
     def _tag_days(self, parts: Mapping[str, Sequence[Path]], changed: set[str]) -> list[Path]:
@@ -149,12 +154,12 @@ class Folder(Target):
             return kept
         target = self.work / TAG_DAYS.name
         rows = TAG_DAYS_OF.format(events=f"({rows_of(EVENTS, events)})")
-        self.connection.execute(f"COPY ({rows}) TO {quoted(target)} ({PARTED})")
+        executed(self.connection, f"COPY ({rows}) TO {quoted(target)} ({PARTED})")
         return kept + sorted(target.glob("*/*/*.parquet"))
 
     def _single(self, rows: str, name: str) -> Path:
         file = self.work / f"{name}-{uuid4()}.parquet"
-        self.connection.execute(f"COPY ({rows}) TO {quoted(file)} ({PARQUET})")
+        executed(self.connection, f"COPY ({rows}) TO {quoted(file)} ({PARQUET})")
         return file
 
     def _place(self, file: Path) -> str:
@@ -168,28 +173,18 @@ class Folder(Target):
         file.replace(place)
         return str(place.relative_to(self.path))
 
-    def _sweep(self, placed: Mapping[str, Sequence[str]]) -> None:
-        """Remove files that do not count."""
-        counting = {name for names in placed.values() for name in names}
-        for pattern in ("events/*/*/*.parquet", "tag_days/*/*/*.parquet", "issues-*.parquet", "projects-*.parquet"):
+    def _sweep(self) -> None:
+        """Remove files that do not count, by what the manifest says, whether this export got it in place or not."""
+        files = Manifest.read(self.path).files if (self.path / MANIFEST).exists() else {}
+        counting = {name for names in files.values() for name in names}
+        for pattern in ("events/*/*/*.parquet", "tag_days/*/*/*.parquet", *_SINGLE):
             for file in self.path.glob(pattern):
                 if str(file.relative_to(self.path)) not in counting:
                     file.unlink(missing_ok=True)
 
     def _count(self, files: Sequence[Path]) -> int:
-        found = self.connection.execute(f"SELECT count(*) FROM ({rows_of(EVENTS, files)})").fetchone()
-        return int(found[0]) if found else 0
-
-
-def _locked(path: Path) -> int:
-    """Return a descriptor that holds the folder's lock until it is closed, or its process ends."""
-    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise DatasetError(f"{path} is being exported to by another process; wait for it or end it") from None
-    return lock
+        ((count,),) = executed(self.connection, f"SELECT count(*) FROM ({rows_of(EVENTS, files)})")
+        return int(count)
 
 
 def _under(path: Path, names: Sequence[str]) -> list[Path]:

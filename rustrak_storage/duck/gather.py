@@ -16,6 +16,7 @@ from rustrak_core.project import Project, ProjectId
 from rustrak_storage.duck.errors import DatasetError
 from rustrak_storage.duck.rows import bare_event, event_line, part_of
 from rustrak_storage.duck.stage import APART, Stage
+from rustrak_storage.interrupting import ctrl_c_held_back
 
 Progress = Callable[[int], None]
 """Called with how many event numbers further it is; their sum is the highest that an event has."""
@@ -105,7 +106,8 @@ def gather_apart(
             place.mkdir()
             work = (reopen, selection, place, (bounds[part], bounds[part + 1]), theirs, os.getpid())
             worker = context.Process(target=_work, args=work, daemon=True)
-            worker.start()
+            with ctrl_c_held_back():
+                worker.start()
             theirs.close()
             workers.append(worker)
             pipes.append(pipe)

@@ -11,6 +11,7 @@ from rustrak_core.digested import GroupingKey
 from rustrak_core.issue import IssueId
 from rustrak_core.ports import MEMBERSHIP_PRIME, Member, Membership, Selection, Store
 from rustrak_core.project import ProjectId
+from rustrak_storage.interrupting import executed, interruptible
 
 T = TypeVar("T")
 Place = tuple[int, str, str]
@@ -76,7 +77,7 @@ def differences(
         refiled: Projects whose events may be filed by other keys, so that keys are looked into too.
     """
     theirs = store.memberships(selection, upto=upto)
-    sums = connection.execute(_MEMBERSHIPS.format(events=events)).fetchall()
+    sums = executed(connection, _MEMBERSHIPS.format(events=events))
     ours = {IssueId(issue): Membership(*map(int, each)) for issue, *each in sums}
     suspects, live = _unlike(theirs, ours), set(theirs)
     for project in refiled:
@@ -102,8 +103,8 @@ def _places(connection: duckdb.DuckDBPyConnection, events: str, issues: Collecti
     """Return where events of *issues* are, by their numbers; events in one place share it, for they may be millions."""
     known: dict[Place, Place] = {}
     found: dict[int, Place] = {}
-    result = connection.execute(_PLACES.format(events=events), [sorted(issues)])
-    while rows := result.fetchmany(_PAGE):
+    result = interruptible(connection, lambda: connection.execute(_PLACES.format(events=events), [sorted(issues)]))
+    while rows := interruptible(connection, lambda: result.fetchmany(_PAGE)):
         for number, issue, mechanism, value in rows:
             place = (issue, mechanism, value)
             found[number] = known.setdefault(place, place)
@@ -115,7 +116,7 @@ def _filings(
 ) -> dict[IssueId, dict[GroupingKey, Membership]]:
     """Return what `rustrak_core.ports.ExportStore.filings` would say, were the events of a project as they are here."""
     found: dict[IssueId, dict[GroupingKey, Membership]] = defaultdict(dict)
-    for issue, mechanism, value, *sums in connection.execute(_FILINGS.format(events=events), [project]).fetchall():
+    for issue, mechanism, value, *sums in executed(connection, _FILINGS.format(events=events), [project]):
         found[IssueId(issue)][GroupingKey(mechanism=mechanism, value=value)] = Membership(*map(int, sums))
     return found
 

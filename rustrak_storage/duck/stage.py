@@ -12,6 +12,7 @@ from rustrak_storage.duck.errors import writing
 from rustrak_storage.duck.lines import events_in
 from rustrak_storage.duck.rows import line_of
 from rustrak_storage.duck.schema import Column, Table, columns_sql
+from rustrak_storage.interrupting import executed
 
 PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 PARTED = f"{PARQUET}, PARTITION_BY (day, project_id), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
@@ -102,7 +103,7 @@ class Stage:
         with writing(f"a file in {self.folder}"):
             with lines.open("wb") as file:
                 file.writelines(map(line_of, rows))
-            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {table.name} AS {_select(table, lines)}")
+            executed(self._connection, f"CREATE OR REPLACE TEMP TABLE {table.name} AS {_select(table, lines)}")
             lines.unlink()
 
 

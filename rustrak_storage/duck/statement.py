@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 
 from rustrak_storage.duck.errors import StatementError, first_line
-from rustrak_storage.duck.interrupting import interruptible
+from rustrak_storage.interrupting import interruptible
 
 
 def check_statement(

@@ -139,7 +139,7 @@ def test_ctrl_c_ends_a_statement(errors: Path, asked: str) -> None:
         assert process.stdout is not None
         try:
             if asked == LONG:
-                _wait_until_it_works(process.pid)
+                wait_until_it_works(process.pid)
             else:
                 assert len(process.stdout.read(100_000)) == 100_000  # rows come while others are still made
             process.send_signal(signal.SIGINT)
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_a_statement(errors: Path, asked: str) -> None:
     assert not err.strip()
 
 
-def _wait_until_it_works(pid: int) -> None:
+def wait_until_it_works(pid: int) -> None:
     """Return once another thread than the main one, which is DuckDB's, has had half a second of a processor."""
     until = monotonic() + 60
     while monotonic() < until:

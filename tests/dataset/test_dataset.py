@@ -1,6 +1,7 @@
 """Datasets that are read: what SQL may do, and in which shapes answers come."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 import textwrap
@@ -154,6 +155,56 @@ def test_what_spills_goes_with_its_process(dataset: Dataset) -> None:
     assert is_there_after_the_fork == "True"
     assert Path(spill) != _spills_to(dataset)
     assert not Path(spill).exists()
+
+
+def test_what_the_killed_left_is_removed(dataset: Dataset, tmp_path: Path) -> None:
+    """By the next process that reads; never what a living one has, or a fork that outlives it, or another user."""
+    reading = """
+        import os, sys
+        from rustrak_storage.duck.spill import spill_folder
+
+        print(spill_folder(), flush=True)
+        if sys.argv[1:] and os.fork():
+            os.kill(os.getpid(), 9)
+        sys.stdin.read()
+    """
+
+    def begin(*given: str) -> tuple["subprocess.Popen[str]", Path]:
+        command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(reading), *given]
+        env = os.environ | {"TMPDIR": str(tmp_path)}
+        process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        return process, Path(process.stdout.readline().strip())
+
+    killed, left = begin()
+    (left / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"rows")
+    killed.kill()
+    killed.communicate()
+    living, used = begin()
+    assert used.parent == left.parent == tmp_path
+    assert not left.exists()
+    parent, forked = begin("fork")
+    parent.wait(60)
+    strange = {tmp_path / name for name in ("rustrak-spill-link", "rustrak-spill-file", "rustrak-spill-bare", "mine")}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "lock").touch()
+    (tmp_path / "rustrak-spill-link").symlink_to(tmp_path / "mine")
+    (tmp_path / "rustrak-spill-file").touch()
+    (tmp_path / "rustrak-spill-bare").mkdir()
+    foreign = tmp_path / "rustrak-spill-foreign"
+    foreign.mkdir()
+    (foreign / "lock").touch()
+    if os.geteuid() == 0:
+        os.chown(foreign, 65534, 65534)
+        strange.add(foreign)
+    another, own = begin()
+    assert {used, forked, own, *strange} <= set(tmp_path.iterdir())
+    assert (tmp_path / "mine" / "lock").exists()
+    for process in (living, parent, another):
+        process.communicate()
+    last, own = begin()
+    assert set(tmp_path.iterdir()) == {own, *strange}
+    last.communicate()
 
 
 def _spills_to(dataset: Dataset) -> Path:

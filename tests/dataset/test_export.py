@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,12 @@ from rustrak_core.project import Project
 from rustrak_storage.duck import Dataset, DatasetError, export
 from rustrak_storage.duck import folder as folder_module
 from rustrak_storage.duck.about import MANIFEST
+from rustrak_storage.duck.file import File
+from rustrak_storage.duck.folder import Folder
+from rustrak_storage.duck.gather import Gatherer
 from rustrak_storage.duck.reconcile import Differences
 from rustrak_storage.duck.schema import ISSUES, VERSION
+from rustrak_storage.duck.stage import APART, Stage
 from rustrak_storage.factory import open_store
 from tests.dataset.conftest import EXPORTED
 from tests.dataset.facts import BEGIN, World, accepted, at, made_payload, new_project, record
@@ -440,6 +445,65 @@ def fail(*_args: object, **_options: object) -> None:
     raise OSError(28, os.strerror(28))
 
 
+def test_nothing_is_left_of_one_that_fails(
+    store: Store, project: Project, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither files that were in their places already, nor what was written aside."""
+    send(store, project, *range(20))
+    export(store, dest, now=EXPORTED)
+    before = snapshot(dest.parent)
+    send(store, project, *range(20, 40))
+    for step in ("about.Manifest.write", "folder.Folder._place") if dest.suffix == "" else ("file.File.commit",):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"rustrak_storage.duck.{step}", fail)
+            with pytest.raises((OSError, DatasetError)):
+                export(store, dest, now=EXPORTED)
+        assert {name for name in snapshot(dest.parent) if "rustrak.db" not in name} == {
+            name for name in before if "rustrak.db" not in name
+        }
+
+
+def test_an_interrupt_at_the_very_end(
+    store: Store, project: Project, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dataset is as it is to be where it came to that already: no file that counts is removed."""
+    send(store, project, *range(20))
+    export(store, dest, now=EXPORTED)
+    send(store, project, *range(20, 40))
+
+    def commit(self: Any, *given: Any) -> int:
+        real(self, *given)
+        raise KeyboardInterrupt
+
+    kind = Folder if dest.suffix == "" else File
+    real = kind.commit
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "commit", commit)
+        with pytest.raises(KeyboardInterrupt):
+            export(store, dest, now=EXPORTED)
+    assert set(filed(dest)) == set(range(40))
+    assert export(store, dest, now=EXPORTED).new == 0
+    agrees(store, dest)
+
+
+def test_what_others_still_write_is_nobody_s(store: Store, project: Project, dest: Path, tmp_path: Path) -> None:
+    """Processes that gathered for an export which was killed write on for a moment, while the next one is at work."""
+    send(store, project, *range(20))
+    killed = File(dest) if dest.suffix else Folder(dest)
+    apart = killed.work / f"{APART}0"
+    killed.connection.close()
+    os.close(killed._lock)
+    target = File(dest) if dest.suffix else Folder(dest)
+    (target.work / f"{APART}0").mkdir()
+    apart.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection, closing(Stage(apart, connection)) as late:
+        Gatherer(store, Selection(), late).read(0, store.last_event_number(), lambda _steps: None)
+        assert late.files()
+    with closing(target), closing(Stage(target.work, target.connection)) as stage:
+        assert not stage.files()
+    assert export(store, dest, now=EXPORTED).events == 20
+
+
 @pytest.mark.slow
 def test_one_that_is_killed_changes_nothing(store: Store, project: Project, dest: Path, tmp_path: Path) -> None:
     """Kill -9 at any moment: the dataset is as it was or as it is to be, and the next export is right."""
@@ -468,10 +532,12 @@ def test_one_that_is_killed_changes_nothing(store: Store, project: Project, dest
     assert killed
 
 
-def test_only_one_at_a_time(store: Store, project: Project, dest: Path) -> None:
-    """A second export is told that there is one, from this process or another."""
+@pytest.mark.parametrize("first", [True, False])
+def test_only_one_at_a_time(store: Store, project: Project, dest: Path, first: bool) -> None:
+    """A second export is told that there is one, from this process or another, where there is a dataset and is none."""
     send(store, project, 1)
-    export(store, dest, now=EXPORTED)
+    if not first:
+        export(store, dest, now=EXPORTED)
     code = (
         "import sys\nfrom pathlib import Path\nfrom rustrak_storage.duck.exporting import File, Folder\n"
         "path = Path(sys.argv[1])\ntarget = File(path) if path.suffix else Folder(path)\n"
@@ -486,7 +552,9 @@ def test_only_one_at_a_time(store: Store, project: Project, dest: Path) -> None:
         with pytest.raises(DatasetError, match="another process"):
             export(store, dest, now=EXPORTED)
         other.stdin.close()
+    export(store, dest, now=EXPORTED)
     agrees(store, dest)
+    assert not dest.with_name(f".{dest.name}.export").exists()
 
 
 def test_what_is_no_dataset_is_left_alone(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""A Ctrl-C while a database works."""
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+
+_AGAIN_SECONDS = 0.05
+"""DuckDB is interrupted so often until the work ends, since nothing happens where it has not begun yet."""
+
+
+class Working(Protocol):
+    """A connection that another thread can have give up what it does, as DuckDB's."""
+
+    def interrupt(self) -> None:
+        """Have it give up."""
+        ...
+
+
+def interruptible(connection: Working, work: Callable[[], T]) -> T:
+    """Return what *work* returns, which lets a database do something with *connection*.
+
+    Python handles signals in the main thread only, and not while that is in DuckDB. So another thread does the work of
+    the main one, which waits and has DuckDB interrupted when a signal raises something.
+
+    Raises:
+        KeyboardInterrupt: of a Ctrl-C, once the work has ended.
+    """
+    if current_thread() is not main_thread():
+        return work()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        try:
+            wait([future])
+        except BaseException:
+            while not future.done():
+                connection.interrupt()
+                wait([future], _AGAIN_SECONDS)
+            raise
+        return future.result()
+
+
+def executed(
+    connection: "duckdb.DuckDBPyConnection", statement: str, parameters: object = None
+) -> list[tuple[Any, ...]]:
+    """Have DuckDB execute *statement*, as `interruptible` does, and return its rows."""
+    return interruptible(connection, lambda: connection.execute(statement, parameters).fetchall())
+
+
+@contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """Have a Ctrl-C wait; processes that are started within never hear one, for who waits for them ends them.
+
+    A terminal sends it to all processes of a command.
+    """
+    resource_tracker.ensure_running()  # which whoever starts the first process does, and lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
