@@ -1,7 +1,7 @@
 """``rustrak ask``: stock questions to a dataset."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,11 +11,14 @@ from click.shell_completion import CompletionItem
 from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import Integer, option
 from rustrak_http.cli.output import print_list, print_wrapped
-from rustrak_http.cli.rows import day_option, form_options, print_answer
+from rustrak_http.cli.rows import day_after, day_option, form_options, print_answer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DIGITS = 6
+_DAYS_MAX = 366 * 1000
+"""As many as questions take."""
+
+_LIMIT_MAX = 2**63 - 1
 
 
 def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -31,8 +34,8 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 def _days(_ctx: click.Context, _param: click.Parameter, given: str) -> int | None:
     if given == "all":
         return None
-    if not (given.isascii() and given.isdigit() and int(given[:9]) >= 1 and len(given) <= _DIGITS):
-        raise click.BadParameter("write a number of days, as in 30, or all")
+    if not (given.isascii() and given.isdigit() and len(given) < 9 and 1 <= int(given) <= _DAYS_MAX):
+        raise click.BadParameter(f"write a number of days, as in 30, at most {_DAYS_MAX}, or all")
     return int(given)
 
 
@@ -63,7 +66,7 @@ def _own(_ctx: click.Context, _param: click.Parameter, given: Sequence[str]) -> 
 @days_option
 @day_option("--until", "Last day that counts, in UTC; that of the export by default.")
 @option("--project", metavar="SLUG", help="Only this project.")
-@option("--limit", type=Integer(1), default=20, show_default=True, help="How many rows at most.")
+@option("--limit", type=Integer(1, _LIMIT_MAX), default=20, show_default=True, help="How many rows at most.")
 @option("--set", "own", multiple=True, callback=_own, metavar="NAME=VALUE", help="What else a question takes.")
 @form_options
 def ask(
@@ -76,12 +79,11 @@ def ask(
     from rustrak_core.errors import InvalidInputError
     from rustrak_storage.duck import Dataset
 
-    clash = next((each for each in own if each in {"name", "until", *shared}), None)
+    clash = next((each for each in own if each in {"until", *shared}), None)
     if clash is not None:
         raise InvalidInputError(clash, f"give it as --{clash}")
-    last = None if until is None else until + timedelta(days=1)
     with Dataset.open(dataset) as opened:
-        print_answer(opened.ask(name, until=last, **shared, **own), form)
+        print_answer(opened.ask(name, until=day_after(until), **shared, **own), form)
 
 
 def _print_questions(form: str | None) -> None:

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,11 @@ from rustrak_http.cli.ending import ended_in_order
 from rustrak_http.cli.options import Integer, Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_json
 from rustrak_http.cli.progress import progress_bar
-from rustrak_http.cli.rows import day_option
+from rustrak_http.cli.rows import day_after, day_option
 
 if TYPE_CHECKING:
     from rustrak_core.ports import Selection
     from rustrak_core.tracker import Tracker
-
-_DAY = timedelta(days=1)
 
 
 @click.command(
@@ -88,5 +86,5 @@ def _selection(
     return Selection(
         project_ids=None if projects is None else tuple(projects),
         since=since,
-        until=None if until is None else until + _DAY,
+        until=day_after(until),
     )

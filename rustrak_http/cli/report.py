@@ -1,7 +1,9 @@
 """``rustrak report``: a page about a dataset."""
 
-from datetime import datetime, timedelta
+import os
+from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 import click
 
@@ -9,7 +11,7 @@ from rustrak_http.cli.ask import days_option
 from rustrak_http.cli.command import examples
 from rustrak_http.cli.options import json_option, option
 from rustrak_http.cli.output import print_json
-from rustrak_http.cli.rows import day_option
+from rustrak_http.cli.rows import day_after, day_option
 
 
 @click.command(
@@ -19,7 +21,14 @@ from rustrak_http.cli.rows import day_option
     )
 )
 @click.argument("dataset", metavar="DATASET", type=click.Path(path_type=Path))
-@option("--output", "-o", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The page to write.")
+@option(
+    "--output",
+    "-o",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The page to write.",
+)
 @days_option
 @day_option("--until", "Last day that counts, in UTC; that of the export by default.")
 @option("--project", metavar="SLUG", help="Only this project.")
@@ -32,15 +41,40 @@ def report(
     It needs matplotlib: pip install 'rustrak[report]'.
     """
     from rustrak_storage.duck import Dataset
+    from rustrak_storage.duck.errors import writing
     from rustrak_storage.duck.report import report as page
 
     with Dataset.open(dataset) as opened:
-        last = None if until is None else until + timedelta(days=1)
-        text = page(opened, days=days, until=last, project=project)
-    aside = output.with_name(f"{output.name}.new")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(output)
+        _keep_apart(output, opened.path)
+        text = page(opened, days=days, until=day_after(until), project=project).encode()
+    with writing(str(output)):
+        _write(_real(output), text)
     if as_json:
-        print_json({"output": str(output), "bytes": len(text.encode())})
+        print_json({"output": str(output), "bytes": len(text)})
     else:
-        click.echo(f"{output}: {len(text.encode()) // 1024:,} KiB.")
+        click.echo(f"{output}: {len(text) // 1024:,} KiB.")
+
+
+def _real(path: Path) -> Path:
+    """Return what *path* leads to; unlike ``Path.resolve``, also where links lead in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _keep_apart(output: Path, dataset: Path) -> None:
+    """Return if a page at *output* replaces nothing of *dataset*."""
+    there, kept = _real(output), _real(dataset)
+    if kept == there or kept in there.parents:
+        raise click.BadParameter("that is the dataset, or within its folder; name another file", param_hint="--output")
+
+
+def _write(output: Path, text: bytes) -> None:
+    """Put *text* in place whole; into what is no file, such as a pipe or a device, it is written instead."""
+    if output.exists() and not output.is_file():
+        output.write_bytes(text)
+        return
+    aside = output.with_name(f".{uuid4().hex}.new")
+    try:
+        aside.write_bytes(text)
+        aside.replace(output)
+    finally:
+        aside.unlink(missing_ok=True)

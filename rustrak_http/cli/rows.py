@@ -4,7 +4,7 @@ import csv
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CELL_MAX = 100
+_DAY = timedelta(days=1)
 _PAGE = 1000
 _ROWS_MAX = 10_000
 """A table is as wide as its widest cells, so that memory holds all of its rows."""
@@ -107,3 +108,10 @@ def day_option(name: str, text: str) -> Callable[[F], F]:
             raise click.BadParameter("write a day as in 2024-01-15") from None
 
     return option(name, callback=parsed, metavar="DAY", help=text)
+
+
+def day_after(day: datetime | None) -> datetime | None:
+    """Return the moment behind *day*, which `day_option` gave; behind the last one that there is, its last moment."""
+    if day is None:
+        return None
+    return datetime.max.replace(tzinfo=UTC) if day.date() == date.max else day + _DAY

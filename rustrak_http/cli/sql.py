@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from rustrak_core.errors import InvalidInputError
 from rustrak_http.cli.command import examples
 from rustrak_http.cli.rows import form_options, print_answer
 
@@ -27,6 +28,13 @@ def sql(dataset: Path, *, statement: str | None, form: str | None) -> None:
     """
     from rustrak_storage.duck import Dataset
 
-    asked = sys.stdin.read() if statement is None else statement
+    asked = _said() if statement is None else statement
     with Dataset.open(dataset) as opened:
         print_answer(opened.sql(asked), form)
+
+
+def _said() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise InvalidInputError("SQL", "must be text in UTF-8") from None

@@ -60,7 +60,9 @@ class Dataset:
             DatasetError: there is none, it is damaged or of a newer version, or an export has the file open.
         """
         path = Path(path).expanduser().absolute()
-        if not path.exists():
+        with reading(str(path)):
+            is_there = path.exists()
+        if not is_there:
             raise DatasetError(f"there is no dataset at {path}; `rustrak export {path}` makes one")
         with _opening:
             about, connection = _open_file(path) if is_file(path) else _open_folder(path)
@@ -80,6 +82,7 @@ class Dataset:
     def ask(
         self,
         name: str,
+        /,
         *,
         days: int | None = 30,
         until: datetime | None = None,

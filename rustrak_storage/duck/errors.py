@@ -74,6 +74,18 @@ def reason(error: Exception) -> str:
     return text
 
 
+def check_text(name: str, text: str) -> None:
+    """Return if DuckDB takes *text*, which is what *name* is given as.
+
+    Raises:
+        InvalidInputError: it holds lone surrogates, as which Python shows bytes that are no UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(name, "must be text in UTF-8") from None
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of what DuckDB says."""
     return str(error).strip().partition("\n")[0]

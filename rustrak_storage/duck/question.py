@@ -21,7 +21,7 @@ import attrs
 
 from rustrak_core.errors import InvalidInputError
 from rustrak_core.event.moments import FUTURE_TOLERANCE
-from rustrak_storage.duck.errors import UnknownQuestionError
+from rustrak_storage.duck.errors import UnknownQuestionError, check_text
 
 _PARAMETER = re.compile(r"\$(\w+) (VARCHAR|BIGINT|[a-z]+(?:\|[a-z]+)+)(?: = ([^:]+))?: (.+)")
 _USED = re.compile(r"\$([a-z_]+)")
@@ -102,12 +102,15 @@ class Question:
         """
         if days is not None and not 1 <= days <= _DAYS_MAX:
             raise InvalidInputError("days", f"must be 1 to {_DAYS_MAX}, or none for all")
-        if limit < 1:
-            raise InvalidInputError("limit", "must be at least 1")
+        if not 1 <= limit < _TOO_MUCH:
+            raise InvalidInputError("limit", f"must be 1 to {_TOO_MUCH - 1}")
         last = exported_at + FUTURE_TOLERANCE if until is None else until
         last = last.astimezone(UTC).replace(tzinfo=None) if last.tzinfo is not None else last
         first = _FIRST if days is None or last - _FIRST < timedelta(days=days) else last - timedelta(days=days)
         values = {"since": first, "until": last, "project": project, "limit": limit} | self._own(own)
+        for name, value in values.items():
+            if isinstance(value, str):
+                check_text(name, value)
         used = set(_USED.findall(self.sql))
         return {name: value for name, value in values.items() if name in used}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from rustrak_storage.duck.errors import StatementError, first_line
+from rustrak_storage.duck.errors import StatementError, check_text, first_line
 from rustrak_storage.interrupting import interruptible
 
 
@@ -19,8 +19,10 @@ def check_statement(
     level only, so that the statement is bound below it.
 
     Raises:
+        InvalidInputError: it is no text.
         StatementError: it is wrong, or several, or does something else.
     """
+    check_text("SQL", text)
     try:
         statements = connection.extract_statements(text)
     except duckdb.Error as error:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -79,6 +80,48 @@ def test_ask_wrongly(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
     assert "all" in rustrak.fails("ask", errors, "sdks", "--days", "0", code=2)
     assert "issue=MY-APP-1" in rustrak.fails("ask", errors, "lift", "--set", "issue", code=2)
     assert "rustrak export" in rustrak.fails("ask", tmp_path / "none", "sdks")
+    assert "too long" in rustrak.fails("ask", tmp_path / ("n" * 300), "sdks")
+
+
+@pytest.mark.parametrize("name", ["self", "name", "form", "dataset"])
+def test_only_a_question_s_parameters_are_set(rustrak: Rustrak, errors: Path, name: str) -> None:
+    """Whatever names the code has for what is its own."""
+    assert "it takes by, days, project, limit" in rustrak.fails("ask", errors, "top-issues", "--set", f"{name}=1")
+
+
+def test_numbers_without_bounds(rustrak: Rustrak, errors: Path) -> None:
+    """Those that nothing can hold are wrong on the command line already; the largest are taken."""
+    for days in ("366001", "9" * 5000, "1e3", "nan"):
+        assert "at most 366000, or all" in rustrak.fails("ask", errors, "sdks", "--days", days, code=2)
+    for limit in (2**63, 10**100, "nan"):
+        assert "--limit" in rustrak.fails("ask", errors, "sdks", "--limit", limit, code=2)
+    for least in (2**63, "9" * 5000, "nan", ""):
+        assert "whole number" in rustrak.fails("ask", errors, "together", "--set", f"least={least}")
+    assert rustrak("ask", errors, "sdks", "--days", "366000", "--limit", 2**63 - 1).out
+
+
+@pytest.mark.parametrize("command", ["ask", "report", "export"])
+def test_the_last_day_that_there_is(rustrak: Rustrak, errors: Path, tmp_path: Path, command: str) -> None:
+    """It can be the last that counts, as the first one can."""
+    more = {"ask": ("top-issues",), "report": ("-o", tmp_path / "r.html"), "export": ()}[command]
+    for day in ("9999-12-31", "0001-01-01"):
+        rustrak(command, tmp_path / day if command == "export" else errors, *more, "--until", day)
+
+
+def test_bytes_that_are_no_text(rustrak: Rustrak, errors: Path) -> None:
+    """Python shows them as lone surrogates, which DuckDB does not take."""
+    for more in (("--project", "\udcff"), ("--set", "issue=\udcff")):
+        assert "must be text in UTF-8" in rustrak.fails("ask", errors, "lift", "--set", "issue=X-1", *more)
+    assert "must be text in UTF-8" in rustrak.fails("sql", errors, "SELECT '\udcff'")
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8=0", "-m", "rustrak_http.cli", "sql", errors],
+        input=b"SELECT '\xff'",
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, b"rustrak: SQL: must be text in UTF-8\n")
 
 
 def test_sql(rustrak: Rustrak, errors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,4 +262,40 @@ def test_report(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
     assert "my-app" in rustrak.fails("report", errors, "-o", page, "--project", "none")
     assert "MY-APP-1" in page.read_text()
     assert "--output" in rustrak.fails("report", errors, code=2)
-    rustrak.fails("report", errors, "-o", tmp_path / "no" / "report.html")
+    assert "cannot be written" in rustrak.fails("report", errors, "-o", tmp_path / "no" / "report.html")
+
+
+def test_a_report_replaces_nothing_but_a_page(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
+    """Not the dataset, nor what is in its folder, nor a folder; nothing is left aside, and nobody's file is used."""
+    folder, page = tmp_path / "folder", tmp_path / "report.html"
+    rustrak("export", folder)
+    (tmp_path / "report.html.new").write_text("mine")
+    (tmp_path / "link.duckdb").symlink_to(errors)
+    (tmp_path / "link.html").symlink_to(page)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and "data/" not in str(file)}
+    for dataset, output in (
+        (errors, errors),
+        (errors, tmp_path / "link.duckdb"),
+        (tmp_path / "link.duckdb", errors),
+        (folder, folder / "dataset.json"),
+        (folder, folder / "events" / "report.html"),
+    ):
+        assert "is the dataset" in rustrak.fails("report", dataset, "-o", output, code=2)
+    assert "is a directory" in rustrak.fails("report", errors, "-o", tmp_path, code=2)
+    rustrak.fails("report", errors, "-o", tmp_path / ("n" * 256))
+    rustrak("report", errors, "-o", tmp_path / "link.html")
+    after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file() and "data/" not in str(file)}
+    assert page in after
+    assert after == before | {page: after[page], tmp_path / "link.html": after[page]}
+    assert (tmp_path / "link.html").is_symlink()
+
+
+def test_a_report_into_a_pipe(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
+    """What is no file is written into, and stays: a page does not take the place of /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        rustrak("report", errors, "-o", pipe)
+        assert read.result(60).startswith("<!doctype html>")
+    assert pipe.is_fifo()

@@ -327,7 +327,10 @@ def test_what_is_asked_wrongly_is_told(dataset: Dataset, days: int | None) -> No
         (InvalidInputError, "events or users", "top-issues", {"by": "cost"}),
         (InvalidInputError, "whole number", "lift", {"issue": "SHOP-1", "least": "many"}),
         (InvalidInputError, "whole number", "lift", {"issue": "SHOP-1", "least": 10**30}),
-        (InvalidInputError, "at least 1", "top-issues", {"limit": 0}),
+        (InvalidInputError, "must be 1 to", "top-issues", {"limit": 0}),
+        (InvalidInputError, "must be 1 to", "top-issues", {"limit": 2**63}),
+        (InvalidInputError, "takes no such parameter", "top-issues", {"self": 1, "name": "sdks"}),
+        (InvalidInputError, "UTF-8", "top-issues", {"project": "\udcff"}),
         (UnknownProjectError, "office, shop", "top-issues", {"project": "nobody"}),
         (UnknownIssueError, "top-issues", "lift", {"issue": "SHOP-999"}),
     )

@@ -96,6 +96,20 @@ def test_texts_of_events_are_texts(store: Store, tmp_path: Path) -> None:
     assert "\x01" not in html
 
 
+def test_an_event_of_the_year_1(store: Store, tmp_path: Path) -> None:
+    """An application may say so of it: a chart has so many bars and no more, which count all events."""
+    project = new_project(store, "Shop")
+    for number, moment in enumerate(("0001-01-01T00:00:00Z", "2025-06-01T00:00:00Z", "2026-01-01T00:00:00Z")):
+        record(store, accepted(project.id, {**made_payload(number), "timestamp": moment}, at(number), number))
+    dest = tmp_path / "errors.duckdb"
+    export(store, dest, now=EXPORTED)
+    with Dataset.open(dest) as dataset:
+        page = Page(html := report(dataset, days=None))
+        assert "days are a bar" not in report(dataset, days=365)
+    assert len(html) < 400_000
+    assert re.search(r"[\d,]+ days are a bar", page.text)
+
+
 def test_an_empty_dataset(store: Store, dest: Path) -> None:
     """There is a page before there are events."""
     export(store, dest, now=EXPORTED)

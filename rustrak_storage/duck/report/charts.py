@@ -53,14 +53,15 @@ def _styled(draw: Callable[P, str]) -> Callable[P, str]:
 
 
 @_styled
-def daily(days: Sequence[date], counts: Mapping[str, Sequence[int]]) -> str:
-    """Return bars of events a day, by level; *counts* has a number for each of *days*."""
+def daily(days: Sequence[date], counts: Mapping[str, Sequence[int]], width: int = 1) -> str:
+    """Return bars of events a day, by level, a bar for *width* days; *counts* has a number for each of *days*."""
     figure, axes = _figure(_WIDE, 2.8)
-    places = [day.toordinal() - date(1970, 1, 1).toordinal() for day in days]  # as matplotlib counts days
+    epoch = date(1970, 1, 1).toordinal() - (width - 1) / 2  # as matplotlib counts days; a bar is in its days' middle
+    places = [day.toordinal() - epoch for day in days]
     bottom = [0] * len(days)
     shown = [level for level in LEVELS if any(counts.get(level, ()))]
     for level in shown:
-        axes.bar(places, counts[level], bottom=bottom, color=LEVELS[level], width=0.85, label=level)
+        axes.bar(places, counts[level], bottom=bottom, color=LEVELS[level], width=0.85 * width, label=level)
         bottom = [below + more for below, more in zip(bottom, counts[level], strict=True)]
     axes.grid(axis="y")
     axes.set_axisbelow(True)
@@ -68,8 +69,8 @@ def daily(days: Sequence[date], counts: Mapping[str, Sequence[int]]) -> str:
     if len(shown) > 1:
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(shown))
     step = len(places) // 12 + 1
-    axes.set_xticks(places[::step], [day.strftime("%d %b" if step < 12 else "%b %Y") for day in days[::step]])
-    return _svg(figure, f"Events a day, {len(days)} days")
+    axes.set_xticks(places[::step], [day.strftime("%d %b" if step * width < 12 else "%b %Y") for day in days[::step]])
+    return _svg(figure, f"Events a day, {len(days) * width} days")
 
 
 @_styled

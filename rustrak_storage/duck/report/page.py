@@ -10,6 +10,9 @@ from rustrak_storage.duck.question import questions
 from rustrak_storage.duck.report import charts
 
 _ROWS = 12
+_BARS = 400
+"""So many there are at most; an event may be of the year 1, if its application says so."""
+
 _HEAD = """<!doctype html>
 <html lang="en">
 <head>
@@ -78,7 +81,7 @@ class _Page:
             parts.append('<section class="wide"><p>There are no events in that time.</p></section>')
         else:
             parts += [
-                _section("Events a day", "By level, in UTC.", self._daily(first, last), wide=True),
+                self._daily(first, last),
                 self._top(),
                 self._ranked("types", "Types of exception", lambda row: row["type"], "events"),
                 self._ranked("error-rates", "Transactions", _transaction, "events"),
@@ -130,10 +133,15 @@ class _Page:
 
     def _daily(self, first: date, last: date) -> str:
         statement = f"SELECT level, day, count(*) FROM events WHERE {self._counted()} GROUP BY ALL"
-        found = {(level, day): n for level, day, n in self._dataset.sql(statement, self._given()).rows()}
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        counts = {level: [found.get((level, day), 0) for day in days] for level in charts.LEVELS}
-        return charts.daily(days, counts)
+        span = (last - first).days + 1
+        width = -(-span // _BARS)
+        counts = {level: [0] * -(-span // width) for level in charts.LEVELS}
+        for level, day, events in self._dataset.sql(statement, self._given()).rows():
+            if level in counts:
+                counts[level][(day - first).days // width] += events
+        days = [first + timedelta(days=width * n) for n in range(-(-span // width))]
+        note = "By level, in UTC." if width == 1 else f"By level, in UTC; {width:,} days are a bar."
+        return _section("Events a day", note, charts.daily(days, counts, width), wide=True)
 
     def _top(self) -> str:
         rows = self._ask("top-issues")
