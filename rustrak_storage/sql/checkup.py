@@ -21,6 +21,9 @@ _PAYLOAD = schema.payload
 _TOLD: Final = 20
 """How many findings of one check are told."""
 
+_WANTED: Final = _TOLD + 1
+"""How many are looked for, so that it is known whether there are more."""
+
 _ROWS: Final = 50
 """How many payloads are in memory at a time; each may be a megabyte."""
 
@@ -48,7 +51,7 @@ def check_up(database: Database, *, payloads: int | None, bar: Bar) -> Checked:
         findings: list[Finding] = []
         cut: list[str] = []
         for name, some in _checks(connection, database, payloads=payloads, bar=bar):
-            told = list(islice(some, _TOLD + 1))
+            told = list(islice(some, _WANTED))
             findings += told[:_TOLD]
             if len(told) > _TOLD:
                 cut.append(name)
@@ -65,7 +68,10 @@ def _checks(
         yield "dictionaries", _dictionaries(connection)
         advance(1)
         for name, (ask, meaning) in INVARIANTS.items():
-            yield name, (Finding(check=name, found=text, todo=f"{meaning}; {_REPORT}") for text in ask(connection))
+            yield (
+                name,
+                (Finding(check=name, found=text, todo=f"{meaning}; {_REPORT}") for text in ask(connection, _WANTED)),
+            )
             advance(1)
     yield "payloads", _payloads(connection, Dictionaries(database), payloads, bar)
 
@@ -77,7 +83,7 @@ def _of_schema(text: str) -> Finding:
 
 def _file(connection: Connection) -> Iterator[Finding]:
     """SQLite finds its own file sound, its indexes too."""
-    for (text,) in connection.exec_driver_sql(f"PRAGMA integrity_check({_TOLD + 1})"):
+    for (text,) in connection.exec_driver_sql(f"PRAGMA integrity_check({_WANTED})"):
         if text != "ok":
             todo = "restore a copy of the file, or try the `.recover` of the sqlite3 command"
             yield Finding(check="file", found=f"the SQLite file is damaged: {text}", todo=todo)

@@ -35,12 +35,13 @@ class DuckFile:
 
     def __init__(self, path: Path, settings: dict[str, str]) -> None:
         self.path = path
+        self._settings = settings
         self.writing = threading.Lock()
         self.users = 0
         self._log = path.with_name(f"{path.name}.wal")
         is_new = not path.exists()
         try:
-            self._connection = duckdb.connect(str(path), config={**settings, **_NEVER})
+            self._connection = duckdb.connect(str(path), config={**_SETTINGS, **settings, **_NEVER})
         except (duckdb.InvalidInputException, duckdb.ParserException, duckdb.SyntaxException) as error:
             raise ConfigurationError(
                 "database URL: DuckDB does not take what it sets; write as in ?memory_limit=2GB&threads=4"
@@ -50,6 +51,20 @@ class DuckFile:
             raise StoreUnavailableError(f"the database cannot be used: {reason}") from error
         if is_new:
             path.chmod(0o600)  # it holds what applications send
+
+    def require(self, settings: dict[str, str]) -> None:
+        """Return if the file is open with *settings*, which are of the process, not of a store.
+
+        Raises:
+            ConfigurationError: it is open with others.
+        """
+        for name, asked in settings.items():
+            used = self._settings.get(name, _SETTINGS[name])
+            if used.upper() != asked.upper():
+                raise ConfigurationError(
+                    f"database URL: this process has the DuckDB file open already, with {name}={used}; give all of its "
+                    "stores the same, or leave it out"
+                )
 
     def connect(self) -> DuckConnection:
         """Return a new connection."""
@@ -96,7 +111,7 @@ def open_file(url: URL) -> DuckFile:
     """Open the file of *url*, or share it with the stores that have it open already; `DuckFile.let_go` follows.
 
     Raises:
-        ConfigurationError: the URL sets what it may not.
+        ConfigurationError: the URL sets what it may not, or otherwise than the process has it.
         StoreUnavailableError: it cannot be opened, or was open when this process was forked; the text says what to do.
     """
     unknown = sorted(url.query.keys() - _SETTINGS.keys())
@@ -106,8 +121,10 @@ def open_file(url: URL) -> DuckFile:
     with _OPENING:
         if path in _OF_PARENT:
             raise StoreUnavailableError(FORKED)
+        settings = {name: str(value) for name, value in url.query.items()}
         if path not in _OPEN:
-            _OPEN[path] = DuckFile(path, {**_SETTINGS, **{name: str(value) for name, value in url.query.items()}})
+            _OPEN[path] = DuckFile(path, settings)
+        _OPEN[path].require(settings)
         _OPEN[path].users += 1
         return _OPEN[path]
 

@@ -1,7 +1,8 @@
 """Connections to DuckDB as DB-API wants them: cursors that do not disturb one another, and transactions that are told.
 
 The driver's own cursors are connections, each with a transaction of its own, and have one result at a time. Here a
-cursor fetches its whole result at once, so that several can be read side by side in one transaction.
+cursor fetches its whole result at once, so that several can be read side by side in one transaction. A Ctrl-C ends
+what a command's main thread has asked for.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 import duckdb
+
+from rustrak_storage.interrupting import interruptible
 
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE")
 
@@ -28,21 +31,21 @@ class DuckConnection:
     def begin(self) -> None:
         """Begin a transaction, unless there is one."""
         if not self._is_in_transaction:
-            self._inner.begin()
+            interruptible(self._inner, self._inner.begin)
             self._is_in_transaction = True
 
     def commit(self) -> None:
         """Commit, if there is a transaction; where that fails, there is none any more either."""
         if self._is_in_transaction:
             self._is_in_transaction = False
-            self._inner.commit()
+            interruptible(self._inner, self._inner.commit)
 
     def rollback(self) -> None:
         """Undo what the transaction did, if there is one."""
         if self._is_in_transaction:
             self._is_in_transaction = False
             with suppress(duckdb.TransactionException):  # it is gone where DuckDB had to give it up
-                self._inner.rollback()
+                interruptible(self._inner, self._inner.rollback)
 
     def close(self) -> None:
         """Close the connection."""
@@ -64,6 +67,14 @@ class DuckCursor:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Execute a statement and fetch what it returns."""
+        interruptible(self._inner, lambda: self._execute(statement, parameters))
+
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute a statement once for each of *rows*."""
+        interruptible(self._inner, lambda: self._inner.executemany(statement, rows))
+        self.description, self._rows, self.rowcount = None, [], -1
+
+    def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
         self._inner.execute(statement, parameters or None)
         self._next = 0
         if statement.lstrip()[:6].upper().startswith(_CHANGES):
@@ -74,11 +85,6 @@ class DuckCursor:
             self.description = self._inner.description
             self._rows = self._inner.fetchall()
             self.rowcount = len(self._rows)
-
-    def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Execute a statement once for each of *rows*."""
-        self._inner.executemany(statement, rows)
-        self.description, self._rows, self.rowcount = None, [], -1
 
     def fetchone(self) -> Any:
         """Return the next row, None where there is no more."""

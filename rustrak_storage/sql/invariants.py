@@ -1,7 +1,8 @@
 """What must hold among the rows of a database: questions that find those of which it does not.
 
 Each looks at one moment, so that a server may record meanwhile. Issues that wait to be settled are left out where they
-do not yet say what is right of their events, and so is what waits to be purged.
+do not yet say what is right of their events, and so is what waits to be purged. Each takes how many rows are wanted at
+most: drivers of servers, and DuckDB's, fetch all that a statement gives, and a fault may be in every row.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,26 +26,30 @@ _KEPT = (Outcome.STORED.value, Outcome.SHED.value)
 Found = Iterator[str]
 
 
-def event_counts(connection: Connection) -> Found:
+def event_counts(connection: Connection, most: int) -> Found:
     """An issue counts as many events as it has."""
     counted = select(_EVENT.c.issue_id, func.count().label("there")).group_by(_EVENT.c.issue_id).subquery()
     there = func.coalesce(counted.c.there, 0)
     query = _issues(_ISSUE.c.event_count, there).outerjoin(counted, counted.c.issue_id == _ISSUE.c.id)
-    for slug, number, said, found in connection.execute(_settled(query).where(_ISSUE.c.event_count != there)):
+    for slug, number, said, found in connection.execute(
+        _settled(query).where(_ISSUE.c.event_count != there).limit(most)
+    ):
         yield f"{_short(slug, number)} counts {said:,} events and has {found:,}"
 
 
-def user_counts(connection: Connection) -> Found:
+def user_counts(connection: Connection, most: int) -> Found:
     """An issue counts as many users as are kept of it."""
     users = schema.issue_user
     counted = select(users.c.issue_id, func.count().label("there")).group_by(users.c.issue_id).subquery()
     there = func.coalesce(counted.c.there, 0)
     query = _issues(_ISSUE.c.user_count, there).outerjoin(counted, counted.c.issue_id == _ISSUE.c.id)
-    for slug, number, said, found in connection.execute(_settled(query).where(_ISSUE.c.user_count != there)):
+    for slug, number, said, found in connection.execute(
+        _settled(query).where(_ISSUE.c.user_count != there).limit(most)
+    ):
         yield f"{_short(slug, number)} counts {said:,} users and has {found:,}"
 
 
-def facet_counts(connection: Connection) -> Found:
+def facet_counts(connection: Connection, most: int) -> Found:
     """An issue keeps as many values of a key as it says, and none has more events than the issue."""
     counted = select(
         _FACET.c.issue_id, _FACET.c.key, func.count().label("there"), func.max(_FACET.c.count).label("most")
@@ -60,14 +65,14 @@ def facet_counts(connection: Connection) -> Found:
         .outerjoin(kept, same)
         .where(or_(_FACET_KEY.c.value_count != there, kept.c.most > _ISSUE.c.event_count))
     )
-    for slug, number, said, found, most, events in connection.execute(_settled(query)):
+    for slug, number, said, found, top, events in connection.execute(_settled(query).limit(most)):
         if said != found:
             yield f"{_short(slug, number)} counts {said:,} values of a tag and has {found:,}"
         else:
-            yield f"{_short(slug, number)} has a value of a tag with {most:,} events, of {events:,} in all"
+            yield f"{_short(slug, number)} has a value of a tag with {top:,} events, of {events:,} in all"
 
 
-def project_counts(connection: Connection) -> Found:
+def project_counts(connection: Connection, most: int) -> Found:
     """A project counts as many issues as are listed; and no fewer events than it has, for deleted ones stay counted."""
     issues = _of_project(
         select(_ISSUE.c.project_id, func.count().label("there")).where(
@@ -83,14 +88,14 @@ def project_counts(connection: Connection) -> Found:
         .outerjoin(events, events.c.project_id == _PROJECT.c.id)
         .where(_PROJECT.c.deleted_at.is_(None), or_(_PROJECT.c.issue_count != there, _PROJECT.c.event_count < stored))
     )
-    for slug, issue_count, found, event_count, kept in connection.execute(query):
+    for slug, issue_count, found, event_count, kept in connection.execute(query.limit(most)):
         if issue_count != found:
             yield f"project {slug} counts {issue_count:,} issues and has {found:,}"
         else:
             yield f"project {slug} counts {event_count:,} events and has {kept:,}"
 
 
-def short_ids(connection: Connection) -> Found:
+def short_ids(connection: Connection, most: int) -> Found:
     """No two issues of a project have a number, and none has one that is yet to be given out."""
     numbers = _of_project(
         select(_ISSUE.c.project_id, func.max(_ISSUE.c.number).label("last"), func.count().label("rows")).add_columns(
@@ -103,14 +108,14 @@ def short_ids(connection: Connection) -> Found:
         .join(numbers, numbers.c.project_id == _PROJECT.c.id)
         .where(or_(numbers.c.last > _PROJECT.c.last_number, numbers.c.rows != numbers.c.numbers))
     )
-    for slug, given, last, rows, different in connection.execute(query):
+    for slug, given, last, rows, different in connection.execute(query.limit(most)):
         if rows != different:
             yield f"{rows - different:,} short ids of project {slug} belong to two issues"
         else:
             yield f"{_short(slug, last)} exists, but {_short(slug, given)} is the last that project {slug} gave out"
 
 
-def grouping_keys(connection: Connection) -> Found:
+def grouping_keys(connection: Connection, most: int) -> Found:
     """A key leads to an issue of its project that is there and was not merged away."""
     lost = or_(_ISSUE.c.id.is_(None), _ISSUE.c.project_id != _KEY.c.project_id, _ISSUE.c.leads_to.is_not(None))
     gone = and_(_ISSUE.c.deleted_at.is_not(None), ~_doomed("issue", _ISSUE.c.id))
@@ -120,23 +125,23 @@ def grouping_keys(connection: Connection) -> Found:
         .where(or_(lost, gone), ~_doomed("project", _KEY.c.project_id))
         .order_by(_KEY.c.project_id, _KEY.c.value)
     )
-    for project, issue, mechanism, value in connection.execute(query):
+    for project, issue, mechanism, value in connection.execute(query.limit(most)):
         yield f"key {mechanism}:{bytes(value).hex()} of project {project} leads to issue {issue}, which is not there"
 
 
-def merges(connection: Connection) -> Found:
+def merges(connection: Connection, most: int) -> Found:
     """An issue that was merged leads to one of its project that was not."""
     root = _ISSUE.alias("root")
     wrong = or_(root.c.id.is_(None), root.c.leads_to.is_not(None), root.c.project_id != _ISSUE.c.project_id)
     gone = root.c.deleted_at.is_not(None)
     query = _issues(_ISSUE.c.leads_to).outerjoin(root, root.c.id == _ISSUE.c.leads_to)
     for slug, number, leads_to in connection.execute(
-        query.where(_LIVE, _ISSUE.c.leads_to.is_not(None), or_(wrong, gone)).order_by(_ISSUE.c.id)
+        query.where(_LIVE, _ISSUE.c.leads_to.is_not(None), or_(wrong, gone)).order_by(_ISSUE.c.id).limit(most)
     ):
         yield f"{_short(slug, number)} was merged into issue {leads_to}, which is not there"
 
 
-def events(connection: Connection) -> Found:
+def events(connection: Connection, most: int) -> Found:
     """An event belongs to an issue of its project that is there, and has a payload's row."""
     lost = or_(_ISSUE.c.id.is_(None), _ISSUE.c.project_id != _EVENT.c.project_id, _ISSUE.c.leads_to.is_not(None))
     gone = and_(_ISSUE.c.deleted_at.is_not(None), ~_doomed("issue", _ISSUE.c.id))
@@ -147,12 +152,12 @@ def events(connection: Connection) -> Found:
         .where(or_(lost, gone, _PAYLOAD.c.event.is_(None)), ~_doomed("project", _EVENT.c.project_id))
         .order_by(_EVENT.c.id)
     )
-    for event_id, issue, payload in connection.execute(query):
+    for event_id, issue, payload in connection.execute(query.limit(most)):
         lacks = "has no row in rustrak_payload" if payload is None else f"belongs to issue {issue}, which is not there"
         yield f"event {bytes(event_id).hex()} {lacks}"
 
 
-def payload_rows(connection: Connection) -> Found:
+def payload_rows(connection: Connection, most: int) -> Found:
     """A payload is that of an event."""
     query = (
         select(_PAYLOAD.c.event)
@@ -160,16 +165,16 @@ def payload_rows(connection: Connection) -> Found:
         .where(_EVENT.c.id.is_(None))
         .order_by(_PAYLOAD.c.event)
     )
-    for (number,) in connection.execute(query):
+    for (number,) in connection.execute(query.limit(most)):
         yield f"row {number} of rustrak_payload belongs to no event"
 
 
-def counters(connection: Connection) -> Found:
+def counters(connection: Connection, most: int) -> Found:
     """Counters are known and not below 0, and say of no fewer events that they were stored than there are."""
     outcomes = [outcome.value for outcome in Outcome]
     wrong = or_(_COUNTER.c.quantity < 0, _COUNTER.c.outcome.not_in(outcomes))
     for project, day, quantity in connection.execute(
-        select(_COUNTER.c.project_id, _COUNTER.c.day, _COUNTER.c.quantity).where(wrong)
+        select(_COUNTER.c.project_id, _COUNTER.c.day, _COUNTER.c.quantity).where(wrong).limit(most)
     ):
         yield f"a counter of project {project} on day {day} is {quantity}, or of an unknown outcome"
     kept = _of_project(
@@ -186,11 +191,11 @@ def counters(connection: Connection) -> Found:
         .outerjoin(kept, kept.c.project_id == _PROJECT.c.id)
         .where(said < stored.c.there)
     )
-    for slug, counted, found in connection.execute(query):
+    for slug, counted, found in connection.execute(query.limit(most)):
         yield f"the counters of project {slug} say that {int(counted):,} events were stored, and it has {found:,}"
 
 
-INVARIANTS: dict[str, tuple[Callable[[Connection], Found], str]] = {
+INVARIANTS: dict[str, tuple[Callable[[Connection, int], Found], str]] = {
     "event-counts": (event_counts, "no event is lost by it, a count is shown wrong"),
     "user-counts": (user_counts, "no event is lost by it, a count is shown wrong"),
     "facet-counts": (facet_counts, "filters by tag, release or environment may be wrong"),

@@ -1,6 +1,7 @@
 """What a store in a DuckDB file promises beside the contract: one process, clear errors, readers beside a writer."""
 
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -223,6 +224,50 @@ def test_settings_in_the_url(duckdb_url: str, asked: str) -> None:
     with pytest.raises(ConfigurationError, match=r"memory_limit.*threads"):
         open_store(f"{duckdb_url}?{asked}")
     open_store(f"{duckdb_url}?memory_limit=300MB&threads=1").close()
+
+
+def test_stores_of_one_process_share_settings(duckdb_url: str) -> None:
+    """They are of the file: whoever asks for others than it is open with is told; who asks for none is not."""
+    for first, asked in (("", "?memory_limit=300MB"), ("?memory_limit=300MB&threads=2", "?threads=1")):
+        store = open_store(f"{duckdb_url}{first}")
+        with pytest.raises(ConfigurationError, match=r"open already, with (memory_limit=512MB|threads=2); "):
+            open_store(f"{duckdb_url}{asked}")
+        for same in ("", first.lower()):
+            open_store(f"{duckdb_url}{same}").close()
+        store.check()
+        store.close()
+    open_store(f"{duckdb_url}?memory_limit=300MB").close()
+
+
+INTERRUPTED = """
+import os, signal, sys
+from threading import Timer
+from rustrak_storage.factory import open_store
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+store = open_store(sys.argv[1])
+Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    with store._database.reading() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM range(10000000000) AS a, range(1000) AS b")
+except KeyboardInterrupt:
+    print("interrupted", store.last_event_number())
+store.close()
+"""
+
+
+def test_ctrl_c_ends_a_statement(duckdb_url: str) -> None:
+    """Of a command, at once; the store can be used on."""
+    open_store(duckdb_url).close()
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, duckdb_url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (60, 60)),
+    )
+    assert (done.stdout, done.stderr) == ("interrupted 0\n", "")
 
 
 def test_a_file_that_is_gone(duckdb_url: str, tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from rustrak_core.errors import ConfigurationError
 from rustrak_storage.factory import check_database, open_store, upgrade_database
@@ -130,6 +131,23 @@ def test_findings_are_cut(sqlite_url: str) -> None:
     done = check_database(sqlite_url, payloads=None)
     assert len(done.findings) == 20
     assert done.cut == ["payloads"]
+
+
+def test_no_more_is_fetched_than_is_told(whole_url: str) -> None:
+    """Of a fault that is in every row, drivers that fetch all that a statement gives get no more than is looked for."""
+    do(whole_url, "UPDATE rustrak_payload SET event = event + 99999999")
+    fetched: list[int] = []
+
+    def note(_connection: object, cursor: Any, *_: object) -> None:
+        fetched.append(cursor.rowcount)
+
+    event.listen(Engine, "after_cursor_execute", note)
+    try:
+        done = check_database(whole_url, payloads=0)
+    finally:
+        event.remove(Engine, "after_cursor_execute", note)
+    assert {"events", "payload-rows"} <= set(done.cut)
+    assert max(fetched) <= 50 or whole_url.startswith("sqlite"), sorted(fetched)
 
 
 def test_payloads_are_read_in_bounded_memory(sqlite_url: str) -> None:
