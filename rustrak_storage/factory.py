@@ -128,9 +128,16 @@ def _upkept(url: str, *, must_exist: bool = False) -> "URL":
             f"database URL: {scheme}:// keeps no tables of ours; `rustrak db` is for {', '.join(_SQL)}"
         )
     parsed = _sql_url(url)
-    if must_exist and scheme in _FILES and not Path(parsed.database or "").is_file():
+    if must_exist and scheme in _FILES and not _is_file(parsed.database or ""):
         raise ConfigurationError(f"there is no database at {parsed.database}")
     return parsed
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError as error:
+        raise ConfigurationError(f"the database at {path} cannot be read: {error.strerror}") from error
 
 
 def _sql_url(url: str) -> "URL":
@@ -150,6 +157,10 @@ def _sql_url(url: str) -> "URL":
         parsed = make_url(url).set(drivername=name)
     except (ArgumentError, ValueError):
         raise ConfigurationError(f"database URL: it cannot be read; write it as one of {_SAMPLES}") from None
+    if scheme in _FILES and parsed.host:
+        raise ConfigurationError(f"database URL: three slashes stand before a path, as in {scheme}:///errors.db")
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError("database URL: in its user and password, write @ as %40, / as %2F and % as %25")
     if not parsed.database or parsed.database == ":memory:":
         if scheme in _FILES:
             sample = f"{scheme}:///errors.{'db' if scheme == 'sqlite' else scheme}"

@@ -2,10 +2,10 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
-from threading import current_thread, main_thread
+from threading import Lock, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -36,16 +36,25 @@ def interruptible(connection: Working, work: Callable[[], T]) -> T:
     """
     if current_thread() is not main_thread():
         return work()
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
-        try:
-            wait([future])
-        except BaseException:
-            while not future.done():
+    claim, done = Lock(), Future[T]()
+
+    def run() -> None:
+        if claim.acquire(blocking=False):
+            try:
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - the main thread's to raise
+                done.set_exception(error)
+
+    try:
+        Thread(target=run).start()
+        wait([done])
+    except BaseException:  # perhaps while the thread was started; it does nothing any more if it has not begun
+        while not claim.acquire(blocking=False) and not done.done():
+            with suppress(KeyboardInterrupt):  # of somebody who cannot wait
                 connection.interrupt()
-                wait([future], _AGAIN_SECONDS)
-            raise
-        return future.result()
+                wait([done], _AGAIN_SECONDS)
+        raise
+    return done.result()
 
 
 def executed(

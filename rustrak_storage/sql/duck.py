@@ -23,6 +23,9 @@ from rustrak_storage.sql.duck_errors import FORKED, hint
 _SETTINGS = {"memory_limit": "512MB", "threads": str(min(4, os.cpu_count() or 1))}
 """What a URL may set, as in ``?memory_limit=2GB&threads=8``, and what holds where it does not."""
 
+_OF_DATASETS = frozenset({"events", "tag_days", "issues", "projects", "about"})
+"""The tables of `rustrak_storage.duck`'s files, which a store's would be put beside."""
+
 _NEVER = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
@@ -51,6 +54,15 @@ class DuckFile:
             raise StoreUnavailableError(f"the database cannot be used: {reason}") from error
         if is_new:
             path.chmod(0o600)  # it holds what applications send
+        elif self._is_dataset():
+            self._connection.close()
+            raise ConfigurationError(
+                f"database URL: {path} is a dataset that `rustrak export` made, and no store; name another file"
+            )
+
+    def _is_dataset(self) -> bool:
+        tables = self._connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
+        return {name for (name,) in tables} == _OF_DATASETS
 
     def require(self, settings: dict[str, str]) -> None:
         """Return if the file is open with *settings*, which are of the process, not of a store.

@@ -58,8 +58,8 @@ class Database:
         self._writing = threading.Lock()
         self._duck: DuckFile | None = None
         if self.is_sqlite:
-            sqlite.create_private(url)
             self._engine = sqlite.engine(url)
+            sqlite.create_private(url)
         elif self.dialect_name == "duckdb":
             from rustrak_storage.sql import duck  # noqa: PLC0415 - loads DuckDB, which others need not
 

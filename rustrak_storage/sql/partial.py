@@ -24,7 +24,7 @@ def refuse_partial(connection: Connection) -> None:
     """
     if copy_under_way(connection) is not None:
         raise SchemaError(
-            "the database is a copy that is not complete: wait for `rustrak db copy` where it still runs, else run it "
+            "the database is a copy that is not complete; wait for `rustrak db copy` where it still runs, else run it "
             "again, which begins anew, or use another database"
         )
 

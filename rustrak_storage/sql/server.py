@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy import exc as sa
 
 from rustrak_core.errors import ConfigurationError, StoreUnavailableError
@@ -32,7 +32,7 @@ def server_engine(url: URL) -> Engine:
     Of the URL's query, ``pool_size`` is ours: how many connections this process has open at most.
 
     Raises:
-        ConfigurationError: that is no number from 2 up.
+        ConfigurationError: that is no number from 2 up, or the driver does not take the rest of it.
     """
     size = _pool_size(url)
     url = url.difference_update_query(["pool_size"])
@@ -40,17 +40,19 @@ def server_engine(url: URL) -> Engine:
     if url.get_backend_name() == "mariadb":
         arguments["charset"] = "utf8mb4"
     kept = min(size, POOL_KEPT)
-    engine = create_engine(
-        url,
-        hide_parameters=True,
-        pool_size=kept,
-        max_overflow=size - kept,
-        pool_timeout=POOL_WAIT_S,
-        pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
-        paramstyle="format",  # values by position, see `rustrak_storage.sql.bulk`
-        connect_args={name: value for name, value in arguments.items() if name not in url.query},
-    )
+    with _taken():
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            pool_size=kept,
+            max_overflow=size - kept,
+            pool_timeout=POOL_WAIT_S,
+            pool_pre_ping=True,
+            isolation_level="READ COMMITTED",
+            paramstyle="format",  # values by position, see `rustrak_storage.sql.bulk`
+            connect_args={name: value for name, value in arguments.items() if name not in url.query},
+        )
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "handle_error", _leave_who_only_reads)
     if url.get_backend_name() == "postgresql":
         event.listen(engine, "connect", _plan_each_time)
@@ -128,6 +130,25 @@ def _plan_each_time(connection: Any, _record: object) -> None:
         for name, value in _SETTINGS_PG:
             cursor.execute("SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s", (value, name))
     connection.commit()
+
+
+@contextmanager
+def _taken() -> Iterator[None]:
+    """Turn what a driver, or SQLAlchemy, makes of settings that it does not know or understand into our error."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"database URL: a file that it names cannot be read: {error.strerror}") from error
+    except (TypeError, ValueError, AttributeError, LookupError):
+        raise ConfigurationError(
+            "database URL: the driver does not take what it says; check what stands behind its ?, if anything does, "
+            "and that all of it is text in UTF-8"
+        ) from None  # which may hold a password
+
+
+def _connect(dialect: Dialect, _record: object, arguments: Any, named: Any) -> Any:
+    with _taken():
+        return dialect.connect(*arguments, **named)
 
 
 def _pool_size(url: URL) -> int:

@@ -11,11 +11,13 @@ from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy import exc as sa
 from sqlalchemy.pool import QueuePool
 
-from rustrak_core.errors import StoreUnavailableError
+from rustrak_core.errors import ConfigurationError, StoreUnavailableError
 from rustrak_storage.forks import CALLS
 from rustrak_storage.sql.turns import begin_writing
 
 BUSY_TIMEOUT_S = 30
+_OURS = frozenset({"timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"})
+"""What SQLAlchemy would take from a URL, and is our own to choose; so it changes nothing."""
 
 
 class _Cursor(sqlite3.Cursor):
@@ -73,7 +75,14 @@ def create_private(url: URL) -> None:
 
 
 def engine(url: URL) -> Engine:
-    """Return an engine whose calls into SQLite a fork waits for."""
+    """Return an engine whose calls into SQLite a fork waits for.
+
+    Raises:
+        ConfigurationError: the URL sets what SQLite does not take.
+    """
+    if not url.query.keys() <= _OURS:
+        raise ConfigurationError("database URL: SQLite's sets nothing; leave out the ? and what stands behind it")
+    url = url.difference_update_query(_OURS)
     made = create_engine(
         url,
         hide_parameters=True,

@@ -1,14 +1,18 @@
 """From a URL to a store: known, unknown, offered by others; and texts that never hold a password."""
 
+from functools import partial
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rustrak_core.errors import ConfigurationError, StoreUnavailableError
 from rustrak_storage import factory
-from rustrak_storage.factory import open_store
+from rustrak_storage.duck import DatasetError, export
+from rustrak_storage.factory import check_database, open_store, upgrade_database
 from rustrak_storage.memory import MemoryStore
+from rustrak_storage.testing.values import NOW
 
 SECRET = "hunter2"
 
@@ -28,14 +32,51 @@ SECRET = "hunter2"
         "duckdb://",
         "duckdb:///:memory:",
         f"/var/lib/{SECRET}.db",
+        "sqlite://data/errors.db",
+        "duckdb://data/errors.duckdb",
+        f"postgresql://me:p@{SECRET}@127.0.0.1/db",
+        f"mariadb://me:p@{SECRET}@127.0.0.1/db",
+        f"sqlite:///errors.db?password={SECRET}",
+        f"mariadb://me@127.0.0.1:1/db?nothing={SECRET}",
+        f"mariadb://me@127.0.0.1:1/db?connect_timeout={SECRET}",
+        f"mariadb://me@127.0.0.1:1/db?charset={SECRET}",
+        f"mariadb://me:{SECRET}@127.0.0.1:1/db?ssl_ca=/nowhere",
+        f"postgresql://me:{SECRET}@127.0.0.1:1/\udcff",
     ],
 )
-def test_unknown_urls(url: str) -> None:
-    """A URL that no store answers to is refused with what would do, and never repeated."""
+def test_unknown_urls(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL that no store answers to is refused with what would do, and never repeated; no file is made."""
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError, match=r"^database URL: ") as caught:
         open_store(url)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None or SECRET not in str(caught.value.__cause__)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_sqlite_s_url_may_say(tmp_path: Path) -> None:
+    """What has no effect, as it never had, is no fault; nor is it read."""
+    open_store(f"sqlite:///{tmp_path}/errors.db?timeout=x&check_same_thread=").close()
+
+
+def test_a_dataset_is_no_store(tmp_path: Path) -> None:
+    """Both may be DuckDB files of one name; neither becomes the other."""
+    store, dataset, other = tmp_path / "store.duckdb", tmp_path / "dataset.duckdb", open_store("memory://")
+    export(other, dataset, now=NOW)
+    open_store(f"duckdb:///{store}").close()
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for use in (open_store, upgrade_database, partial(check_database, payloads=0)):
+        with pytest.raises(ConfigurationError, match=r"is a dataset .* name another file"):
+            use(f"duckdb:///{dataset}")
+    with pytest.raises(DatasetError, match="no dataset"):
+        export(other, store, now=NOW)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_path_that_cannot_be(tmp_path: Path) -> None:
+    """It is told in a sentence where a database must be there already."""
+    with pytest.raises(ConfigurationError, match="cannot be read: File name too long"):
+        check_database(f"sqlite:///{tmp_path}/{'n' * 300}", payloads=0)
 
 
 def test_unknown_scheme_names_the_known_ones() -> None:
