@@ -50,6 +50,8 @@ def export(
     Done again, it adds what is new and removes what was deleted. The server may run meanwhile; whatever ends it early,
     DEST is as it was. `rustrak ask`, `rustrak sql` and `rustrak report` read it.
     """
+    if since is not None and until is not None and since > until:
+        raise click.BadParameter("it is behind --until, so that no day is left", param_hint="--since")
     import attrs
 
     from rustrak_storage.duck import export as export_to

@@ -131,7 +131,15 @@ def check_version(version: object, path: Path) -> None:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether a dataset at *path* is a DuckDB file rather than a folder."""
+    """Tell whether a dataset at *path* is a DuckDB file rather than a folder.
+
+    Raises:
+        DatasetError: DuckDB takes no such path.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DatasetError(f"{path} is no text in UTF-8, as DuckDB wants paths; name another") from None
     return path.suffix == FILE_SUFFIX or path.is_file()
 
 

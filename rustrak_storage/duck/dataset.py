@@ -61,11 +61,12 @@ class Dataset:
         """
         path = Path(path).expanduser().absolute()
         with reading(str(path)):
+            opened = _open_file if is_file(path) else _open_folder
             is_there = path.exists()
         if not is_there:
             raise DatasetError(f"there is no dataset at {path}; `rustrak export {path}` makes one")
         with _opening:
-            about, connection = _open_file(path) if is_file(path) else _open_folder(path)
+            about, connection = opened(path)
             with reading(str(path)):
                 _close_in(connection)
         return cls(path, about, connection)

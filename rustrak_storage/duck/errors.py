@@ -8,9 +8,25 @@ import duckdb
 
 from rustrak_core.errors import ConfigurationError, InvalidInputError, NotFoundError, RustrakError
 
-_NO_SPACE = ("no space left", "disk quota", "disk is full")
-
-_DAMAGED = ("no magic bytes", "read enough bytes", "corrupt", "too small to be a parquet")
+_FULL = "the disk is full; free some space and do it again"
+_DAMAGED = "the dataset is damaged; delete it and export it anew"
+_MISSING = "files are missing; it was perhaps exported anew meanwhile, so try again, else delete it and export anew"
+# What DuckDB says, in small letters, and what to do.
+_HINTS = (
+    ("no space left", _FULL),
+    ("disk quota", _FULL),
+    ("disk is full", _FULL),
+    ("lock on file", "another process has it open; wait for it or end it"),
+    ("different configuration", "this process has it open already, which must be closed first"),
+    ("not a valid duckdb database", "it is no DuckDB database; name another path, or move the file away"),
+    ("no magic bytes", _DAMAGED),
+    ("read enough bytes", _DAMAGED),
+    ("corrupt", _DAMAGED),
+    ("too small to be a parquet", _DAMAGED),
+    ("replaying wal", _DAMAGED),
+    ("no files found", _MISSING),
+    ("no such file", _MISSING),
+)
 
 
 class DatasetError(RustrakError):
@@ -56,22 +72,11 @@ def reading(what: str) -> Iterator[None]:
 def reason(error: Exception) -> str:
     """Return what went wrong, on one line, and what to do."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return "the disk is full; free some space and do it again"
+        return _FULL
     if isinstance(error, OSError):
         return f"{error.strerror or error}; check the path and who owns it"
     text = first_line(error)
-    lowered = text.lower()
-    if any(sign in lowered for sign in _NO_SPACE):
-        return "the disk is full; free some space and do it again"
-    if "lock on file" in lowered:
-        return "another process has it open; wait for it or end it"
-    if "not a valid duckdb database" in lowered:
-        return "it is no DuckDB database; name another path, or move the file away"
-    if any(sign in lowered for sign in _DAMAGED):
-        return "the dataset is damaged; delete it and export it anew"
-    if "no files found" in lowered or "no such file" in lowered:
-        return "files are missing; it was perhaps exported anew meanwhile, so try again, else delete it and export anew"
-    return text
+    return next((told for sign, told in _HINTS if sign in text.lower()), text)
 
 
 def check_text(name: str, text: str) -> None:

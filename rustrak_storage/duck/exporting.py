@@ -15,7 +15,7 @@ from rustrak_core.ports import Selection, Store
 from rustrak_core.project import Project, ProjectId
 from rustrak_core.times import to_micros
 from rustrak_storage.duck.about import About, is_file
-from rustrak_storage.duck.errors import DatasetError, reading
+from rustrak_storage.duck.errors import DatasetError, reading, writing
 from rustrak_storage.duck.file import File
 from rustrak_storage.duck.folder import Folder
 from rustrak_storage.duck.gather import PAGE, WORTH, Gatherer, Progress, Reopen, all_projects, gather_apart
@@ -24,7 +24,7 @@ from rustrak_storage.duck.rows import issue_row, project_row
 from rustrak_storage.duck.schema import EVENTS, ISSUES, PROJECTS
 from rustrak_storage.duck.sources import rows_of
 from rustrak_storage.duck.stage import Stage
-from rustrak_storage.duck.target import GONE, MOVED, Target
+from rustrak_storage.duck.target import GONE, MOVED, Target, check_place
 from rustrak_storage.interrupting import executed
 
 _FILED = "number, project_id, issue_id, mechanism, grouping_key"
@@ -80,7 +80,10 @@ def export(
             selection.
         StoreUnavailableError: the store cannot be read.
     """
-    with closing(File(path) if is_file(path) else Folder(path)) as target:
+    with writing(str(path)):
+        kind = File if is_file(path) else Folder
+    check_place(path)
+    with closing(kind(path)) as target:
         one = _Export(store, target, selection)
         with closing(one):
             return one.run(now, progress or (lambda _steps: None), reopen, processes)

@@ -87,7 +87,8 @@ class File(Target):
             run("COMMIT")
             run("CHECKPOINT")
             self.connection.close()
-            if self._file != self.path:
+            if self._file != self.path:  # a log of one that was deleted would make it unreadable
+                self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
                 os.replace(self._file, self.path)  # noqa: PTH105 - pairs with the name that was made aside
         return int(events)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import duckdb
 
 from rustrak_storage.duck.about import About
+from rustrak_storage.duck.errors import DatasetError
 from rustrak_storage.duck.schema import Column, Table
 from rustrak_storage.duck.stage import Stage
 
@@ -28,6 +29,20 @@ MOVED_SQL = (
     "WHERE e.number NOT IN (FROM gone) AND coalesce(m.issue_id, e.issue_id) IN (SELECT id FROM new_issues)"
 )
 """Events as they are now: moved and gone are tables of these names, new_issues the issues that there are."""
+
+
+_PATTERN = "?\\"
+_PARTITIONS = ("day=", "project_id=")
+
+
+def check_place(path: Path) -> None:
+    """Return if DuckDB can be made to write at *path*, in which it sees patterns, and folders that are columns.
+
+    Raises:
+        DatasetError: it cannot.
+    """
+    if any(sign in str(path) for sign in _PATTERN) or any(part.startswith(_PARTITIONS) for part in path.parts):
+        raise DatasetError(f"{path} has a ?, a \\, or a folder named as in day=, which DuckDB would read; name another")
 
 
 class Target(Protocol):

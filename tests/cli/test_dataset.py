@@ -49,6 +49,10 @@ def test_export(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
     assert "project list" in rustrak.fails("export", folder, "--project", "none")
     assert "2024-01-15" in rustrak.fails("export", folder, "--since", "today", code=2)
     assert "not empty" in rustrak.fails("export", tmp_path)
+    behind = ("--since", "2020-01-02", "--until", "2020-01-01")
+    assert "no day is left" in rustrak.fails("export", tmp_path / "new", *behind, code=2)
+    assert "too long" in rustrak.fails("export", tmp_path / ("n" * 300))
+    assert not (tmp_path / "new").exists()
 
 
 def test_ask(rustrak: Rustrak, errors: Path) -> None:

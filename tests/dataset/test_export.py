@@ -532,6 +532,56 @@ def test_one_that_is_killed_changes_nothing(store: Store, project: Project, dest
     assert killed
 
 
+@pytest.mark.parametrize("name", ["a[b]c", "a*c", "{a,b}", "per%20cent", "it's", "sp ace", "x=1", "\u00e9\U0001f98a"])
+def test_any_name(store: Store, project: Project, dest: Path, name: str) -> None:
+    """Whatever DuckDB could see in a path."""
+    place = dest.parent / name / f"{name}{dest.suffix}"
+    for numbers in ((1, 2), (3, 4)):
+        send(store, project, *numbers)
+        export(store, place, now=EXPORTED)
+        agrees(store, place)
+
+
+@pytest.mark.parametrize("name", ["a?b", "a\\b", "day=x", "project_id=1", "\udcff"])
+def test_no_such_name(store: Store, project: Project, dest: Path, name: str) -> None:
+    """What it sees there all the same is refused, before anything is made."""
+    with pytest.raises(DatasetError, match="; name another"):
+        export(store, dest.parent / name / dest.name, now=EXPORTED)
+    with pytest.raises(DatasetError, match=r"name another|there is no dataset"):
+        Dataset.open(dest.parent / name / dest.name)
+    assert not (dest.parent / name).exists()
+
+
+def test_whoever_reads_the_file_is_told(store: Store, project: Project, tmp_path: Path) -> None:
+    """In this process too, that it is to be closed first."""
+    dest = tmp_path / "errors.duckdb"
+    export(store, dest, now=EXPORTED)
+    with Dataset.open(dest), pytest.raises(DatasetError, match="this process has it open already"):
+        export(store, dest, now=EXPORTED)
+    export(store, dest, now=EXPORTED)
+
+
+def test_the_log_of_one_that_was_deleted(store: Store, project: Project, tmp_path: Path) -> None:
+    """An export that was killed may leave one; whoever deletes the file alone, as told, gets a new dataset."""
+    dest, log = tmp_path / "errors.duckdb", tmp_path / "errors.duckdb.wal"
+    send(store, project, *range(10))
+    export(store, dest, now=EXPORTED)
+    with duckdb.connect(str(dest)) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("DELETE FROM about")
+        stale = log.read_bytes()
+    dest.unlink()
+    log.unlink(missing_ok=True)
+    export(store, dest, now=EXPORTED)
+    log.write_bytes(stale)
+    for use in (Dataset.open, partial(export, store, now=EXPORTED)):
+        with pytest.raises(DatasetError, match="damaged; delete it and export it anew"):
+            use(dest)
+    dest.unlink()
+    export(store, dest, now=EXPORTED)
+    agrees(store, dest)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_only_one_at_a_time(store: Store, project: Project, dest: Path, first: bool) -> None:
     """A second export is told that there is one, from this process or another, where there is a dataset and is none."""
