@@ -14,6 +14,7 @@ from rustrak_http.cli.ending import ended_in_order
 from rustrak_http.cli.options import Integer, Place, json_option, open_tracker, option, project_named, with_place
 from rustrak_http.cli.output import print_json
 from rustrak_http.cli.progress import progress_bar
+from rustrak_http.cli.roles import is_of_one_process
 from rustrak_http.cli.rows import day_after, day_option
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def export(
                 selection=selection,
                 progress=advance,
                 reopen=functools.partial(open_store, place.database_url),
-                processes=processes,
+                processes=1 if is_of_one_process(place.database_url) else processes,
             )
     if as_json:
         print_json(attrs.asdict(done))

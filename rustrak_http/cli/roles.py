@@ -34,6 +34,11 @@ def digests_in_thread(database_url: str) -> bool:
     return _scheme(database_url) == "duckdb"
 
 
+def is_of_one_process(database_url: str) -> bool:
+    """Tell whether no other process can use the database while one has it open."""
+    return _scheme(database_url) in _OF_ONE_PROCESS
+
+
 def require_shareable(database_url: str, *, role: ServerRole, processes: int, workers: int) -> None:
     """Return if a server of that *role*, with so many processes, can use the database.
 

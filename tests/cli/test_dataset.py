@@ -15,6 +15,8 @@ from time import monotonic, sleep
 import duckdb
 import pytest
 
+from rustrak_core.tracker import Tracker
+from rustrak_storage import open_store
 from tests.cli.conftest import Rustrak
 
 NOW = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
@@ -53,6 +55,17 @@ def test_export(rustrak: Rustrak, errors: Path, tmp_path: Path) -> None:
     assert "no day is left" in rustrak.fails("export", tmp_path / "new", *behind, code=2)
     assert "too long" in rustrak.fails("export", tmp_path / ("n" * 300))
     assert not (tmp_path / "new").exists()
+
+
+def test_export_of_a_file_of_one_process(rustrak: Rustrak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many processes are to read: the one that has the store in DuckDB open is the only one that can."""
+    monkeypatch.setenv("RUSTRAK_DATABASE_URL", f"duckdb:///{tmp_path}/store.duckdb")
+    monkeypatch.setattr("rustrak_storage.duck.exporting.WORTH", 1)
+    rustrak("project", "create", "my-app")
+    with Tracker(open_store(f"duckdb:///{tmp_path}/store.duckdb")) as tracker:
+        for number in range(4):
+            tracker.ingest_event({"message": f"broken {number}"}, "my-app")
+    assert rustrak.json("export", tmp_path / "errors.duckdb", "--processes", "2")["events"] == 4
 
 
 def test_ask(rustrak: Rustrak, errors: Path) -> None:
