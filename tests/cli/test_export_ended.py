@@ -112,6 +112,43 @@ def test_it_ends_at_once(dest: Path, tmp_path: Path, form: str, at: str, number:
     assert messages(dest) == {"first"}
 
 
+ENDING = """
+import os, signal, sys
+from rustrak_http.cli.ending import ended_in_order
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with ended_in_order():
+    pass
+assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+try:
+    with ended_in_order():
+        os.kill(os.getpid(), signal.SIGHUP)
+        print("ignored")
+        try:
+            os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+            print("not ended")
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("cleared away")
+finally:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("ended")
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_who_cannot_wait(number: str) -> None:
+    """Further signals do not end what clears away; what is ignored, as under nohup, is not heard at all."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING, number], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split("\n") == ["ignored", "cleared away", "ended", ""]
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+
+
 def test_every_point_is_tried() -> None:
     """A new one needs a case above."""
     assert {getattr(case, "values", case)[1] for case in CASES} == set(SLOW)
