@@ -39,6 +39,9 @@ _log = logging.getLogger("rustrak.http")
 _QUIET_BODY_S = 120.0
 """A client that sends nothing of its body for so long is given up."""
 
+_STALLED_S = 5.0
+"""Who looks at bodies each second, and has not for so long, did not get to read them either, and blames nobody."""
+
 _CROWDED = 0.5
 """Once bodies come in on so large a part of the connections that may be open, the slow ones are given up."""
 
@@ -68,9 +71,9 @@ class _Incoming:
     heard_at: float
     size: int
 
-    def is_too_slow(self, now: float) -> bool:
-        """Tell whether others should not wait for it, by the rule of `rustrak_http.listener`."""
-        seconds = now - self.begun
+    def is_too_slow(self, now: float, *, since: float) -> bool:
+        """Tell whether, of the time *since* then, others should not wait for it, by the rule of our `listener`."""
+        seconds = now - max(self.begun, since)
         return seconds > ROOM_SLOW_S or (seconds > ROOM_RATE_S and self.size < ROOM_BYTES_PER_S * seconds)
 
 
@@ -175,6 +178,7 @@ class _Target:
         self._pushing = False
         self._incoming: dict[asyncio.Task[Any], _Incoming] = {}
         self._crowd = math.ceil(settings.connections * _CROWDED)
+        self._looked_at = self._watched_since = -math.inf
         self._loop: asyncio.AbstractEventLoop
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -191,9 +195,12 @@ class _Target:
 
     def give_up_slow_bodies(self, now: float) -> None:
         """Let go of requests whose body does not come or, where their connections are wanted, comes too slowly."""
+        if now > self._looked_at + _STALLED_S:
+            self._watched_since = now
+        self._looked_at = now
         is_crowded = len(self._incoming) >= self._crowd
         for task, body in list(self._incoming.items()):
-            if body.heard_at < now - _QUIET_BODY_S or (is_crowded and body.is_too_slow(now)):
+            if body.heard_at < now - _QUIET_BODY_S or (is_crowded and body.is_too_slow(now, since=self._watched_since)):
                 task.cancel()
 
     async def _answer(self, scope: Any, proto: Any) -> None:
