@@ -4,7 +4,6 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
 from threading import Lock, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -15,6 +14,18 @@ T = TypeVar("T")
 
 _AGAIN_SECONDS = 0.05
 """DuckDB is interrupted so often until the work ends, since nothing happens where it has not begun yet."""
+
+
+_heeded = False
+
+
+def heed_ctrl_c() -> None:
+    """Have stores end a statement on Ctrl-C from now on, as commands do.
+
+    Stores of others are left alone: each statement costs the start of a thread, and a host of ours gets none unasked.
+    """
+    global _heeded  # noqa: PLW0603 - of a process, as signals are
+    _heeded = True
 
 
 class Working(Protocol):
@@ -57,6 +68,11 @@ def interruptible(connection: Working, work: Callable[[], T]) -> T:
     return done.result()
 
 
+def interruptible_if_heeded(connection: Working, work: Callable[[], T]) -> T:
+    """Return what *work* returns, as `interruptible` does once `heed_ctrl_c` was called."""
+    return interruptible(connection, work) if _heeded else work()
+
+
 def executed(
     connection: "duckdb.DuckDBPyConnection", statement: str, parameters: object = None
 ) -> list[tuple[Any, ...]]:
@@ -70,6 +86,8 @@ def ctrl_c_held_back() -> Iterator[None]:
 
     A terminal sends it to all processes of a command.
     """
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - each command loads this module
+
     resource_tracker.ensure_running()  # which whoever starts the first process does, and lets signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -14,6 +14,7 @@ import click
 from rustrak_core.errors import RustrakError, StoreUnavailableError
 from rustrak_http.cli.command import cli
 from rustrak_http.cli.output import safe
+from rustrak_storage.interrupting import heed_ctrl_c
 
 INTERRUPTED = 130
 SIGPIPE = 141
@@ -21,6 +22,7 @@ SIGPIPE = 141
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command with *args* (default: those of the process) and exit."""
+    heed_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal of another encoding cannot show is spelled out
             stream.reconfigure(errors="backslashreplace")

@@ -38,13 +38,13 @@ class DuckFile:
 
     def __init__(self, path: Path, settings: dict[str, str]) -> None:
         self.path = path
-        self._settings = settings
+        self._settings = {**_SETTINGS, **settings}
         self.writing = threading.Lock()
         self.users = 0
         self._log = path.with_name(f"{path.name}.wal")
         is_new = not path.exists()
         try:
-            self._connection = duckdb.connect(str(path), config={**_SETTINGS, **settings, **_NEVER})
+            self._connection = duckdb.connect(str(path), config={**self._settings, **_NEVER})
         except (duckdb.InvalidInputException, duckdb.ParserException, duckdb.SyntaxException) as error:
             raise ConfigurationError(
                 "database URL: DuckDB does not take what it sets; write as in ?memory_limit=2GB&threads=4"
@@ -71,7 +71,7 @@ class DuckFile:
             ConfigurationError: it is open with others.
         """
         for name, asked in settings.items():
-            used = self._settings.get(name, _SETTINGS[name])
+            used = self._settings[name]
             if used.upper() != asked.upper():
                 raise ConfigurationError(
                     f"database URL: this process has the DuckDB file open already, with {name}={used}; give all of its "

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from rustrak_storage.interrupting import interruptible
+from rustrak_storage.interrupting import interruptible_if_heeded
 
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE")
 
@@ -31,21 +31,21 @@ class DuckConnection:
     def begin(self) -> None:
         """Begin a transaction, unless there is one."""
         if not self._is_in_transaction:
-            interruptible(self._inner, self._inner.begin)
+            interruptible_if_heeded(self._inner, self._inner.begin)
             self._is_in_transaction = True
 
     def commit(self) -> None:
         """Commit, if there is a transaction; where that fails, there is none any more either."""
         if self._is_in_transaction:
             self._is_in_transaction = False
-            interruptible(self._inner, self._inner.commit)
+            interruptible_if_heeded(self._inner, self._inner.commit)
 
     def rollback(self) -> None:
         """Undo what the transaction did, if there is one."""
         if self._is_in_transaction:
             self._is_in_transaction = False
             with suppress(duckdb.TransactionException):  # it is gone where DuckDB had to give it up
-                interruptible(self._inner, self._inner.rollback)
+                interruptible_if_heeded(self._inner, self._inner.rollback)
 
     def close(self) -> None:
         """Close the connection."""
@@ -67,11 +67,11 @@ class DuckCursor:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Execute a statement and fetch what it returns."""
-        interruptible(self._inner, lambda: self._execute(statement, parameters))
+        interruptible_if_heeded(self._inner, lambda: self._execute(statement, parameters))
 
     def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Execute a statement once for each of *rows*."""
-        interruptible(self._inner, lambda: self._inner.executemany(statement, rows))
+        interruptible_if_heeded(self._inner, lambda: self._inner.executemany(statement, rows))
         self.description, self._rows, self.rowcount = None, [], -1
 
     def _execute(self, statement: str, parameters: Sequence[Any]) -> None:

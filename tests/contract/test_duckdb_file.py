@@ -243,7 +243,9 @@ INTERRUPTED = """
 import os, signal, sys
 from threading import Timer
 from rustrak_storage.factory import open_store
+from rustrak_storage.interrupting import heed_ctrl_c
 
+heed_ctrl_c()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 store = open_store(sys.argv[1])
 Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
