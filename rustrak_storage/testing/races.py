@@ -274,7 +274,7 @@ class SharedStoreContract(StoreContract):
         store.record([digested(project, 100 + n, "b") for n in range(200)])
         spawn = multiprocessing.get_context("spawn")
         stop, written = spawn.Event(), spawn.Value("q", 0)
-        process = spawn.Process(target=_merge_on_and_on, args=(store_url, one, two, stop, written))
+        process = spawn.Process(target=merge_on_and_on, args=(store_url, one, two, stop, written))
         process.start()
         meanwhile: list[int] = []
         try:
@@ -370,7 +370,8 @@ def _record(url: str, project_id: ProjectId, number: int) -> tuple[list[bool], i
     return new, number
 
 
-def _merge_on_and_on(url: str, one: IssueId, two: IssueId, stop: Event, written: "Synchronized[int]") -> None:
+def merge_on_and_on(url: str, one: IssueId, two: IssueId, stop: Event, written: "Synchronized[int]") -> None:
+    """Merge issue *two* into *one* and take it out again until *stop* is set; *written* counts both. For a process."""
     store = open_store(url)
     while not stop.is_set():
         store.merge_issues(one, [two], now=NOW)

@@ -1,17 +1,16 @@
-"""SQLite's writers take turns: one that writes without a pause, as `rustrak regroup` may, keeps nobody else out."""
+"""SQLite's writers take turns: one that writes without a pause, as a script that merges does, keeps nobody else out."""
 
 import multiprocessing
 from collections.abc import Iterator
 from multiprocessing.sharedctypes import Synchronized
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
-from rustrak_core.issue import IssueId
 from rustrak_core.project import ProjectId
 from rustrak_storage import open_store
-from rustrak_storage.testing.values import NOW, digested, record_one
+from rustrak_storage.testing.races import merge_on_and_on
+from rustrak_storage.testing.values import digested, record_one
 from tests.serve.support import Served, eventually, exception, new_ids
 
 pytestmark = pytest.mark.slow
@@ -33,23 +32,13 @@ def merged(tmp_path: Path) -> Iterator[tuple[Served, "Synchronized[int]"]]:
         store.record([digested(project, 100 + n, "b") for n in range(300)])
         store.close()
         stop, written = spawn.Event(), spawn.Value("q", 0)
-        process = spawn.Process(target=_merge, args=(url, one, two, stop, written))
+        process = spawn.Process(target=merge_on_and_on, args=(url, one, two, stop, written))
         process.start()
         eventually(lambda: written.value >= 10)
         yield served, written
         stop.set()
         process.join(60)
         assert process.exitcode == 0
-
-
-def _merge(url: str, one: IssueId, two: IssueId, stop: Event, written: "Synchronized[int]") -> None:
-    store = open_store(url)
-    while not stop.is_set():
-        store.merge_issues(one, [two], now=NOW)
-        written.value += 1
-        store.unmerge_issues(one, [two])
-        written.value += 1
-    store.close()
 
 
 def test_a_command_keeps_nobody_out(merged: tuple[Served, "Synchronized[int]"]) -> None:
