@@ -1,6 +1,7 @@
 """Every event accounted for: the equation of issue statistics, and a ledger of what was acknowledged."""
 
 import collections
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,9 @@ from tests.serve.support import Served
 
 
 def days(served: Served) -> list[dict[str, Any]]:
-    """Return the statistics of the first project, a row a day."""
-    rows: list[dict[str, Any]] = served.get(f"/api/projects/{served.project_id}/stats")["data"]
+    """Return the statistics of the first project, a row a day; also of tomorrow, where a clock that was ahead put some."""
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    rows: list[dict[str, Any]] = served.get(f"/api/projects/{served.project_id}/stats?until={tomorrow}")["data"]
     return rows
 
 
