@@ -11,7 +11,7 @@ from tests.serve.support import Served
 
 
 def days(served: Served) -> list[dict[str, Any]]:
-    """Return the statistics of the first project, a row a day; also of tomorrow, where a clock that was ahead put some."""
+    """Return the statistics of the first project, a row a day; a clock that was ahead may have put some in tomorrow."""
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     rows: list[dict[str, Any]] = served.get(f"/api/projects/{served.project_id}/stats?until={tomorrow}")["data"]
     return rows
