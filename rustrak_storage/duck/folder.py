@@ -137,7 +137,7 @@ class Folder(Target):
         target.mkdir(parents=True, exist_ok=True)
         file = target / f"part-{uuid4()}.parquet"
         rows = MOVED_SQL.format(events=rows_of(EVENTS, files))
-        bare = f"SELECT * EXCLUDE (day, project_id) FROM ({rows}) ORDER BY number"
+        bare = f"SELECT * EXCLUDE (day, project_id) FROM ({rows}) ORDER BY issue_id, number"
         executed(self.connection, f"COPY ({bare}) TO {quoted(file)} ({PARQUET})")
         return file if self._count([file]) else None
 

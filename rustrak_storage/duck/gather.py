@@ -54,7 +54,7 @@ class Gatherer:
 
     def _take(self, events: Iterable[BareEvent]) -> None:
         self._stage.add(
-            (part_of(event), event_line(event, slug))
+            (part_of(event), event.issue_id, event_line(event, slug))
             for event in events
             if (slug := self._slug(ProjectId(event.project_id))) is not None
         )

@@ -60,7 +60,7 @@ _EXPRESSIONS: Mapping[str, str] = {
     "payload": "coalesce(payload, h.own.payload)",
 }
 _LONGEST_AT_LEAST = 2_000_000
-_BUFFER_BYTES = 32_000_000
+_BUFFER_BYTES = 4_000_000
 
 
 def events_in(file: Path, longest: int) -> str:

@@ -1,6 +1,7 @@
 """Events, issues and projects as rows of a dataset. Times are microseconds since 1970, as `stage` takes them."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from rustrak_core.jsontext import dumps
 from rustrak_core.ports import BareEvent, IssueKey, NumberedEvent
 from rustrak_core.project import Project
 from rustrak_core.times import from_micros, to_micros
+from rustrak_storage.duck.sent import read_sent
 
 _TEXT_MAX = 2000
 _SHORT_MAX = 200
@@ -24,6 +26,9 @@ _FRAMES_MAX = 1000
 _LINE_MAX = 2**63 - 1
 _DAY_MICROS = 86_400_000_000
 _EVENT = b'{"kind":"event"'
+_STACKS, _STACK_BYTES = 2048, 8192
+_stacks: dict[bytes, bytes] = {}
+"""Frames as rows have them, by what was sent: events have the same ones over and over."""
 
 
 def bare_event(numbered: NumberedEvent) -> BareEvent:
@@ -160,17 +165,20 @@ def line_of(row: Mapping[str, Any]) -> bytes:
 
 
 def _read(event: BareEvent) -> tuple[Mapping[str, Any], bytes]:
-    """Return the payload as an object, and as JSON that any reader takes: as sent, where that is such JSON."""
+    """Return the payload as an object, and as JSON that any reader takes: as sent, where that is such JSON.
+
+    The object lacks parts of which rows are not made, where it can be read without them.
+    """
     payload = event.payload
     if payload is None:
         return {}, b""
     if event.details.startswith(_EVENT):
-        try:
+        with suppress(ValueError):
+            return read_sent(payload), payload
+        with suppress(ValueError):
             value = orjson.loads(payload)
             if isinstance(value, dict):
                 return value, payload
-        except ValueError:
-            pass
     details = orjson.loads(event.details)
     lenient = read_payload(payload, details["kind"], [(name, value) for name, value in details.get("hints", ())])
     return (lenient, dumps(lenient)) if lenient is not None else ({}, b"")
@@ -179,34 +187,29 @@ def _read(event: BareEvent) -> tuple[Mapping[str, Any], bytes]:
 def _frames(sent: Mapping[str, Any]) -> bytes:
     exception = last_exception(sent)
     own = None if exception is None else exception.get("stacktrace")
-    frames = frames_of(attribute(sent, "stacktrace") if own is None else own)
-    return b",".join([_frame(frame) for frame in frames[-_FRAMES_MAX:] if isinstance(frame, dict)])
+    frames = frames_of(attribute(sent, "stacktrace") if own is None else own)[-_FRAMES_MAX:]
+    if not frames:
+        return b""
+    key = dumps(frames)
+    known = _stacks.get(key)
+    if known is None:
+        known = orjson.dumps([_frame(frame) for frame in frames if isinstance(frame, dict)])[1:-1]
+        if len(key) <= _STACK_BYTES:
+            if len(_stacks) >= _STACKS:
+                _stacks.clear()
+            _stacks[key] = known
+    return known
 
 
-def _frame(frame: Mapping[str, Any]) -> bytes:
-    get = frame.get
-    parts = (get("module"), get("filename"), get("abs_path"), get("function"), get("lineno"), get("in_app"))
-    try:
-        return _known_frame(*parts)
-    except TypeError:  # a list or an object, where nobody sends one
-        return _known_frame.__wrapped__(*parts)
-
-
-@lru_cache(maxsize=16384, typed=True)
-def _known_frame(  # noqa: PLR0917 - the cache tells values apart by place and type
-    module: Any, filename: Any, abs_path: Any, function: Any, lineno: Any, in_app: Any
-) -> bytes:
-    """Return a frame of which these are the parts as sent, as JSON; events have the same ones over and over."""
-    line = unsigned(lineno)
-    return orjson.dumps(
-        {
-            "module": _short(plain_text(module)),
-            "filename": _short(plain_text(filename) or plain_text(abs_path)),
-            "function": _short(plain_text(function)),
-            "lineno": line if line is None or line <= _LINE_MAX else None,
-            "in_app": boolean(in_app),
-        }
-    )
+def _frame(frame: Mapping[str, Any]) -> dict[str, Any]:
+    line = unsigned(frame.get("lineno"))
+    return {
+        "module": _short(plain_text(frame.get("module"))),
+        "filename": _short(plain_text(frame.get("filename")) or plain_text(frame.get("abs_path"))),
+        "function": _short(plain_text(frame.get("function"))),
+        "lineno": line if line is None or line <= _LINE_MAX else None,
+        "in_app": boolean(frame.get("in_app")),
+    }
 
 
 def _url(sent: Mapping[str, Any]) -> str | None:

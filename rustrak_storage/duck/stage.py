@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,9 @@ from rustrak_storage.duck.rows import line_of
 from rustrak_storage.duck.schema import Column, Table, columns_sql
 from rustrak_storage.interrupting import executed
 
-PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
+PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, STRING_DICTIONARY_PAGE_SIZE_LIMIT 100_000"
+"""How files are written. Payloads differ, and to find that out from a longer dictionary of them takes time."""
+
 PARTED = f"{PARQUET}, PARTITION_BY (day, project_id), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
 APART = "apart-"
 """How folders begin in which other processes have stages of theirs."""
@@ -25,6 +28,11 @@ _WORTH = 500
 
 _LINES_BYTES = 64 * 1024 * 1024
 _LINE_BYTES = 64 * 1024 * 1024
+_WRITE_BYTES = 1024 * 1024
+"""So much is written at once, for the other thread waits for this one at each write."""
+
+_Line = tuple[int, bytes]
+"""The issue of an event, and its line."""
 
 
 class Stage:
@@ -35,15 +43,18 @@ class Stage:
         self.folder = folder
         self.events = 0
         self._connection = connection
-        self._waiting: dict[str, list[bytes]] = {}
+        self._waiting: dict[str, list[_Line]] = {}
         self._lines = self._bytes = 0
         self._writer = ThreadPoolExecutor(1, "stage")
         self._written: Future[None] | None = None
 
-    def add(self, events: Iterable[tuple[str, bytes]]) -> None:
-        """Take lines of events, each behind its day and project; see `rustrak_storage.duck.rows.event_line`."""
-        for part, line in events:
-            self._waiting.setdefault(part, []).append(line)
+    def add(self, events: Iterable[tuple[str, int, bytes]]) -> None:
+        """Take lines of events, each behind its day and project, and its issue.
+
+        See `rustrak_storage.duck.rows.event_line`.
+        """
+        for part, issue_id, line in events:
+            self._waiting.setdefault(part, []).append((issue_id, line))
             self._lines += 1
             self._bytes += len(line)
             if self._lines >= _LINES or self._bytes >= _LINES_BYTES:
@@ -68,8 +79,8 @@ class Stage:
             self.events += self._lines
             self._waiting, self._lines, self._bytes = {}, 0, 0
 
-    def _write(self, parts: dict[str, list[bytes]]) -> None:
-        few: list[bytes] = []
+    def _write(self, parts: dict[str, list[_Line]]) -> None:
+        few: list[_Line] = []
         with writing(f"a file in {self.folder}"), self._connection.cursor() as cursor:
             cursor.execute("SET enable_progress_bar = false")  # DuckDB takes a spawned process for a notebook
             for part, lines in parts.items():
@@ -84,9 +95,11 @@ class Stage:
             if few:
                 self._copy(cursor, few, "{rows}", f"{quoted(self.folder / 'events')} ({PARTED})")
 
-    def _copy(self, cursor: duckdb.DuckDBPyConnection, lines: list[bytes], query: str, goal: str) -> None:
+    def _copy(self, cursor: duckdb.DuckDBPyConnection, found: list[_Line], query: str, goal: str) -> None:
+        # Events of an issue are alike: side by side, they take half the room, and less time to pack.
+        lines = [line for _issue_id, line in sorted(found, key=itemgetter(0))]
         file = self.folder / "events.lines"
-        with file.open("wb") as opened:
+        with file.open("wb", _WRITE_BYTES) as opened:
             opened.writelines(lines)
         cursor.execute(f"COPY ({query.format(rows=events_in(file, max(map(len, lines))))}) TO {goal}")
         file.unlink()

@@ -88,7 +88,7 @@ class Trainer:
         trained = payloads.train([content for index, content in enumerate(contents) if index % _TESTED])
         if trained is None:
             return
-        before = payloads.packed_bytes(tested, None if used is None else used.data.dict_content)
+        before = payloads.packed_bytes(tested, None if used is None else used.data.as_bytes())
         if payloads.packed_bytes(tested, trained) <= before * _WORTH:
             self._dictionaries.add(trained, now, after=used)
 

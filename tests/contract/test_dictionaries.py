@@ -130,7 +130,7 @@ def test_workers_train_at_once(store: Store, database: Database) -> None:
     newest = Dictionaries(database).newest()
     assert newest is not None
     assert (newest.number, newest.created_at) == (1, 5)
-    assert newest.data.dict_content in contents
+    assert newest.data.as_bytes() in contents
 
 
 def test_one_trains_at_a_time(database: Database) -> None:

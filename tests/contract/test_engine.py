@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from sqlalchemy import Connection, create_engine, insert, make_url, text
 
 from rustrak_core.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
@@ -319,6 +320,23 @@ def test_unknown_codec() -> None:
     """A codec of a later version is refused."""
     with pytest.raises(ValueError, match="unknown codec"):
         payloads.decode("later", b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0",
+        b"\x28\xb5\x2f\xfd\xe0" + (2**61).to_bytes(8, "little") + bytes(20),  # says that it unpacks to two exabytes
+        zstandard.compress(b"{}" * 40)[:-1],
+        zstandard.compress(b"{}" * 40) + b"x",
+        zstandard.compress(b"{}" * 40)[:12] + b"x" * 9,
+    ],
+)
+def test_damaged_data(data: bytes) -> None:
+    """Whatever stands where a payload should, it is named as damage, and takes no memory."""
+    with pytest.raises(ValueError, match="damaged"):
+        payloads.decode("packed", data)
 
 
 def test_facets_say_when_there_are_more(sqlite_url: str, tmp_path: Path) -> None:
