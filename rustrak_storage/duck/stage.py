@@ -15,14 +15,16 @@ from rustrak_storage.duck.rows import line_of
 from rustrak_storage.duck.schema import Column, Table, columns_sql
 from rustrak_storage.interrupting import executed
 
-PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, STRING_DICTIONARY_PAGE_SIZE_LIMIT 100_000"
+PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, STRING_DICTIONARY_PAGE_SIZE_LIMIT 250_000"
 """How files are written. Payloads differ, and to find that out from a longer dictionary of them takes time."""
 
 PARTED = f"{PARQUET}, PARTITION_BY (day, project_id), FILENAME_PATTERN 'part-{{uuid}}', OVERWRITE_OR_IGNORE"
 APART = "apart-"
 """How folders begin in which other processes have stages of theirs."""
 
-_LINES = 10_000
+STAGED = 10_000
+"""So many events at a time are put into files, those of an issue side by side."""
+
 _WORTH = 500
 """So many lines of a day and project are worth a statement of their own."""
 
@@ -57,7 +59,7 @@ class Stage:
             self._waiting.setdefault(part, []).append((issue_id, line))
             self._lines += 1
             self._bytes += len(line)
-            if self._lines >= _LINES or self._bytes >= _LINES_BYTES:
+            if self._lines >= STAGED or self._bytes >= _LINES_BYTES:
                 self._hand_over()
 
     def flush(self) -> None:

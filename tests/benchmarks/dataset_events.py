@@ -16,7 +16,7 @@ from rustrak_storage.duck.about import About, is_file
 from rustrak_storage.duck.file import File
 from rustrak_storage.duck.folder import Folder
 from rustrak_storage.duck.schema import EVENTS, TAG_DAYS_OF
-from rustrak_storage.duck.stage import PARTED, Stage, quoted
+from rustrak_storage.duck.stage import PARTED, STAGED, Stage, quoted
 from rustrak_storage.duck.target import GONE, MOVED, Target
 
 BEGIN = datetime(2025, 11, 1)  # noqa: DTZ001 - as columns hold times
@@ -106,8 +106,9 @@ def make_dataset(path: Path, events: int) -> None:
         run("SET memory_limit = '4GiB'")
         run(_SETUP)
         for rows in _batches(target, events):
+            rows = f"{rows} ORDER BY day, project_id, number // {STAGED}, issue_id, number"
             if is_one:
-                run(f"CREATE OR REPLACE TEMP TABLE batch AS {rows} ORDER BY day, project_id, number")
+                run(f"CREATE OR REPLACE TEMP TABLE batch AS {rows}")
                 run("INSERT INTO events FROM batch")
                 run(f"INSERT INTO tag_days {TAG_DAYS_OF.format(events='batch')} ORDER BY ALL")
             else:
