@@ -106,7 +106,6 @@ def make_dataset(path: Path, events: int) -> None:
         run("SET memory_limit = '4GiB'")
         run(_SETUP)
         for rows in _batches(target, events):
-            rows = f"{rows} ORDER BY day, project_id, number // {STAGED}, issue_id, number"
             if is_one:
                 run(f"CREATE OR REPLACE TEMP TABLE batch AS {rows}")
                 run("INSERT INTO events FROM batch")
@@ -133,7 +132,8 @@ def _batches(target: Target, events: int) -> Iterator[str]:
         values = {"first_day": first, "end_day": end, "total": events}
         values |= {"start": -(-first * events // DAYS), "stop": -(-end * events // DAYS)}
         target.connection.execute(Template(_STACKS).substitute(values))
-        yield f"SELECT {columns} FROM ({Template(_EVENTS).substitute(values)})"
+        rows = f"SELECT {columns} FROM ({Template(_EVENTS).substitute(values)})"
+        yield f"{rows} ORDER BY day, project_id, number // {STAGED}, issue_id, number"
 
 
 def _staged(target: Target) -> Path:
