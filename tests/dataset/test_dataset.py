@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from rustrak_storage.duck import Dataset, MissingLibraryError, StatementError, schema
+from rustrak_storage.duck import Answer, Dataset, MissingLibraryError, StatementError, schema
 from tests.dataset.facts import World
 
 WRITING = (
@@ -264,3 +265,18 @@ def test_reading_needs_no_server_libraries() -> None:
             [sys.executable, "-c", code.format(module)], check=True, capture_output=True, text=True, timeout=60
         )
         assert absent not in done.stdout.split()
+
+
+@pytest.mark.parametrize("parameters", [None, {"least": 1}])
+def test_an_answer_is_worked_out_once(parameters: dict[str, Any] | None) -> None:
+    """Each time that its rows are taken, and not before; its columns are known at once."""
+    taken = []
+    with duckdb.connect() as connection:
+        connection.create_function("note", lambda number: taken.append(number) or number, ["BIGINT"], "BIGINT")
+        least = "1" if parameters is None else "$least"
+        answer = Answer(connection, f"SELECT note(n) AS noted FROM range(3) AS t(n) WHERE n >= {least}", parameters)
+        assert answer.columns == ["noted"]
+        assert answer.rows() == [(1,), (2,)]
+        assert sorted(taken) == [1, 2]
+        assert answer.rows() == [(1,), (2,)]
+        assert sorted(taken) == [1, 1, 2, 2]
