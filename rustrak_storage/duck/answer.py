@@ -93,7 +93,7 @@ class Answer:
             return self._run(lambda relation: relation.pl())
 
     def _run(self, work: Callable[[duckdb.DuckDBPyRelation], T]) -> T:
-        # Whether there is one is not asked of the relation itself, which would count its rows, and so work all of it out.
+        # Whether there is one is not asked of the relation itself: it would work out all its rows to count them.
         relation, self._ready = self._relation() if self._ready is None else self._ready, None
         with _told():
             return interruptible(self._cursor, lambda: work(relation))
