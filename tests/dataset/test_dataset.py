@@ -270,9 +270,14 @@ def test_reading_needs_no_server_libraries() -> None:
 @pytest.mark.parametrize("parameters", [None, {"least": 1}])
 def test_an_answer_is_worked_out_once(parameters: dict[str, Any] | None) -> None:
     """Each time that its rows are taken, and not before; its columns are known at once."""
-    taken = []
+    taken: list[int] = []
+
+    def note(number: int) -> int:
+        taken.append(number)
+        return number
+
     with duckdb.connect() as connection:
-        connection.create_function("note", lambda number: taken.append(number) or number, ["BIGINT"], "BIGINT")
+        connection.create_function("note", note, ["BIGINT"], "BIGINT")
         least = "1" if parameters is None else "$least"
         answer = Answer(connection, f"SELECT note(n) AS noted FROM range(3) AS t(n) WHERE n >= {least}", parameters)
         assert answer.columns == ["noted"]
