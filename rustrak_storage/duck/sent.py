@@ -85,5 +85,5 @@ def read_sent(payload: bytes) -> Mapping[str, Any]:
         payload.decode()  # for what is passed over is not looked at so closely
     try:
         return _decoder.decode(payload)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
