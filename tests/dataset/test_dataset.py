@@ -279,9 +279,9 @@ def test_an_answer_is_worked_out_once(parameters: dict[str, Any] | None) -> None
     with duckdb.connect() as connection:
         connection.create_function("note", note, ["BIGINT"], "BIGINT")
         least = "1" if parameters is None else "$least"
-        answer = Answer(connection, f"SELECT note(n) AS noted FROM range(3) AS t(n) WHERE n >= {least}", parameters)
-        assert answer.columns == ["noted"]
-        assert answer.rows() == [(1,), (2,)]
-        assert sorted(taken) == [1, 2]
-        assert answer.rows() == [(1,), (2,)]
-        assert sorted(taken) == [1, 1, 2, 2]
+        # In the condition, since to count rows would not work out what they hold.
+        answer = Answer(connection, f"SELECT n FROM range(3) AS t(n) WHERE note(n) >= {least}", parameters)
+        assert (answer.columns, taken) == (["n"], [])
+        for times in (1, 2):
+            assert answer.rows() == [(1,), (2,)]
+            assert sorted(taken) == sorted([0, 1, 2] * times)

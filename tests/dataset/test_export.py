@@ -212,6 +212,28 @@ def test_large_files_stay_as_they_are(
     assert len(before - set(dest.glob("events/*/*/*"))) == issues.count(issues[0])
 
 
+@pytest.mark.parametrize("events", [40, 1200])
+def test_events_of_an_issue_are_side_by_side(store: Store, project: Project, tmp_path: Path, events: int) -> None:
+    """In each file of a folder, whether there are few of a day or many, and where it is written anew."""
+    # Of four issues that take turns, on one day.
+    record(store, *(accepted(project.id, made_payload(number % 4), at(0), number) for number in range(events)))
+    dest = tmp_path / "errors"
+
+    def in_files() -> list[list[int]]:
+        files = [str(file) for file in dest.glob("events/*/*/*.parquet")]
+        return [[i for (i,) in duckdb.execute("SELECT issue_id FROM read_parquet(?)", [f]).fetchall()] for f in files]
+
+    export(store, dest, now=EXPORTED)
+    (found,) = in_files()
+    assert len(found) == events
+    assert found == sorted(found)
+    assert len(set(found)) > 1
+    store.delete_issue(IssueId(found[0]), now=EXPORTED)
+    export(store, dest, now=EXPORTED)
+    (left,) = in_files()
+    assert left == [issue for issue in found if issue != found[0]]
+
+
 def test_deleted_issues_and_projects_go(store: Store, project: Project, dest: Path) -> None:
     """With their events and tags, before they are purged and after."""
     other = new_project(store, "Other")

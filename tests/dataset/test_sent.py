@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rustrak_core.event.attributes import ALIASES
 from rustrak_core.ports import BareEvent
+from rustrak_storage.duck import rows
 from rustrak_storage.duck.rows import event_line
 from rustrak_storage.duck.sent import read_sent
 from tests.dataset.facts import made_payload
@@ -84,9 +85,32 @@ def test_what_is_no_json(payload: bytes) -> None:
         read_sent(payload)
 
 
+def test_stacks_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are written out once for all that send the same, and what is kept for that is bounded."""
+    known: dict[bytes, bytes] = {}
+    monkeypatch.setattr(rows, "_stacks", known)
+    monkeypatch.setattr(rows, "_STACKS", 3)
+    for number in (*range(8), *range(8)):
+        for size in (1, 9000):  # the longer ones are written out each time
+            frames = [{"module": "m" * size, "lineno": number, "vars": {"n": number}}]
+            event = bare(orjson.dumps({"stacktrace": frames}))
+            assert f'"lineno":{number},'.encode() in event_line(event, "shop").partition(b'"frames"')[2]
+            assert len(known) <= 3
+            assert all(len(key) < 9000 for key in known)
+    assert known
+
+
+def test_numbers_of_any_size() -> None:
+    """Those that no float holds stay as they were sent, for DuckDB reads them."""
+    payload = b'{"extra":{"most":1e999,"many":123456789012345678901234567890}}'
+    assert event_line(bare(payload), "shop").endswith(b"\x1f" + payload + b"\n")
+    query = "SELECT j->>'$.extra.most', j->>'$.extra.many' FROM (SELECT ? AS j)"
+    assert duckdb.execute(query, [payload.decode()]).fetchall() == [("1e999", "123456789012345678901234567890")]
+
+
 @given(st.data())
 def test_damage_is_seen(data: st.DataObject) -> None:
-    """A payload of which a byte is another one is taken only where DuckDB reads it, and others that do."""
+    """A payload of which a byte is another one is taken only where it is JSON to orjson and DuckDB too."""
     payload = bytearray(orjson.dumps({"request": {"url": "/é"}, "extra": {"a": [1, True, None, "x\n\u2028"]}}))
     payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     try:
